@@ -1,0 +1,207 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { InjectRepository } from '@nestjs/typeorm';
+import type {
+  EntityManager,
+  InsertResult,
+  QueryDeepPartialEntity,
+  Repository,
+  SelectQueryBuilder,
+  UpdateResult,
+} from 'typeorm';
+import { AppError, CacheService, CONFIG, preconditionHolds, type Config } from '@app/platform';
+import { SystemEvent } from './event.entity';
+import { etagOf, EVENT_JSON, type StoredEvent } from './event-json';
+import { PageQueryDto, type CreateEventDto, type ListEventsQueryDto, type UpdateEventDto } from './events.dto';
+import { STATS_SQL } from './stats-sql';
+import { parseTimestamp } from './timestamp';
+
+/** A page of events as a JSON array, and whether another page follows. */
+export interface EventPage {
+  json: string;
+  hasNext: boolean;
+}
+
+interface ReturnedRow {
+  id: string;
+  version: string;
+  json: string;
+}
+
+const RETURNING = `id, version, ${EVENT_JSON} AS json`;
+const STATS_KEY = 'events:stats';
+const eventKey = (id: number): string => `events:id:${id}`;
+const typeKey = (eventType: string): string => `events:type:${eventType}`;
+
+/** The rules of events: what is stored, found, changed and counted, and what the cache must forget. */
+@Injectable()
+export class EventsService {
+  constructor(
+    @InjectRepository(SystemEvent) private readonly events: Repository<SystemEvent>,
+    private readonly cache: CacheService,
+    @Inject(CONFIG) private readonly config: Config,
+  ) {}
+
+  /** Stores an event; when this returns, it is committed. @throws AppError `unavailable` */
+  async create(event: CreateEventDto): Promise<StoredEvent> {
+    const result = await this.events
+      .createQueryBuilder()
+      .insert()
+      .values(toColumns(event))
+      .returning(RETURNING)
+      .updateEntity(false)
+      .execute();
+    const stored = firstRow(result);
+    await this.cache.invalidate([typeKey(event.event_type), STATS_KEY]);
+    return stored;
+  }
+
+  /** @throws AppError `not_found`, `unavailable` */
+  async get(id: number): Promise<StoredEvent> {
+    const cached = await this.cache.getOrLoad(eventKey(id), this.config.cache.ttlMs.event, async () => {
+      const { version, json } = await this.load(id);
+      return `${version}\n${json}`;
+    });
+    const end = cached.indexOf('\n');
+    return { id, version: cached.slice(0, end), json: cached.slice(end + 1) };
+  }
+
+  /** Newest first. @throws AppError `unavailable` */
+  list({ limit, offset, event_type, severity, source }: ListEventsQueryDto): Promise<EventPage> {
+    const query = this.newestFirst();
+    if (event_type) query.andWhere('event.eventType IN (:...event_type)', { event_type });
+    if (severity) query.andWhere('event.severity IN (:...severity)', { severity });
+    if (source) query.andWhere('event.source IN (:...source)', { source });
+    return page(query, limit, offset);
+  }
+
+  /** Newest first; the first page of the default size is cached. @throws AppError `unavailable` */
+  async listByType(eventType: string, { limit, offset }: PageQueryDto): Promise<EventPage> {
+    const load = (): Promise<EventPage> =>
+      page(this.newestFirst().where('event.eventType = :eventType', { eventType }), limit, offset);
+    const first = new PageQueryDto();
+    if (limit !== first.limit || offset !== first.offset) return load();
+    const cached = await this.cache.getOrLoad(typeKey(eventType), this.config.cache.ttlMs.type, async () => {
+      const { json, hasNext } = await load();
+      return `${hasNext ? '+' : '.'}${json}`;
+    });
+    return { hasNext: cached.startsWith('+'), json: cached.slice(1) };
+  }
+
+  /**
+   * Changes what `changes` names and nothing else.
+   *
+   * @param ifMatch the `If-Match` header
+   * @throws AppError `not_found`, `precondition_failed`, `unavailable`
+   */
+  async update(id: number, changes: UpdateEventDto, ifMatch?: string): Promise<StoredEvent> {
+    const columns = toColumns(changes);
+    if (Object.keys(columns).length === 0) {
+      const current = await this.load(id);
+      requireMatch(current, ifMatch);
+      return current;
+    }
+    const [changed, previousType] = await this.events.manager.transaction(async (manager) => {
+      const previous = await this.lock(manager, id, ifMatch);
+      const result = await manager
+        .createQueryBuilder()
+        .update(SystemEvent)
+        .set({ ...columns, version: () => 'version + 1', updatedAt: () => 'clock_timestamp()' })
+        .where('id = :id', { id })
+        .returning(RETURNING)
+        .updateEntity(false)
+        .execute();
+      return [firstRow(result), previous.eventType] as const;
+    });
+    await this.cache.invalidate([
+      ...new Set([eventKey(id), typeKey(previousType), typeKey(changes.event_type ?? previousType), STATS_KEY]),
+    ]);
+    return changed;
+  }
+
+  /** @throws AppError `not_found`, `precondition_failed`, `unavailable` */
+  async delete(id: number, ifMatch?: string): Promise<void> {
+    const { eventType } = await this.events.manager.transaction(async (manager) => {
+      const previous = await this.lock(manager, id, ifMatch);
+      await manager.delete(SystemEvent, { id: String(id) });
+      return previous;
+    });
+    await this.cache.invalidate([eventKey(id), typeKey(eventType), STATS_KEY]);
+  }
+
+  /** The counts as JSON text. @throws AppError `unavailable` */
+  stats(): Promise<string> {
+    return this.cache.getOrLoad(STATS_KEY, this.config.cache.ttlMs.stats, async () => {
+      const [row] = await this.events.query<{ json: string }[]>(STATS_SQL);
+      return row?.json ?? '{}';
+    });
+  }
+
+  private async load(id: number): Promise<StoredEvent> {
+    const row = await this.events
+      .createQueryBuilder('event')
+      .select('event.version', 'version')
+      .addSelect(EVENT_JSON, 'json')
+      .where('event.id = :id', { id })
+      .getRawOne<Omit<ReturnedRow, 'id'>>();
+    if (!row) throw notFound(id);
+    return { id, ...row };
+  }
+
+  // Locked, so that the version that was compared is the one that is changed.
+  private async lock(manager: EntityManager, id: number, ifMatch: string | undefined): Promise<SystemEvent> {
+    const event = await manager.findOne(SystemEvent, {
+      select: { id: true, version: true, eventType: true },
+      where: { id: String(id) },
+      lock: { mode: 'pessimistic_write' },
+    });
+    if (!event) throw notFound(id);
+    requireMatch({ id, version: event.version }, ifMatch);
+    return event;
+  }
+
+  private newestFirst(): SelectQueryBuilder<SystemEvent> {
+    return this.events
+      .createQueryBuilder('event')
+      .select(EVENT_JSON, 'json')
+      .orderBy('event.timestamp', 'DESC')
+      .addOrderBy('event.id', 'DESC');
+  }
+}
+
+// One row more than asked for tells whether another page follows.
+async function page(query: SelectQueryBuilder<SystemEvent>, limit: number, offset: number): Promise<EventPage> {
+  const rows = await query
+    .limit(limit + 1)
+    .offset(offset)
+    .getRawMany<Pick<ReturnedRow, 'json'>>();
+  const texts = rows.slice(0, limit).map(({ json }) => json);
+  return { json: `[${texts.join(',')}]`, hasNext: rows.length > limit };
+}
+
+function toColumns(event: Partial<CreateEventDto>): QueryDeepPartialEntity<SystemEvent> {
+  const { event_type, severity, message, details, source, timestamp } = event;
+  return {
+    ...(event_type !== undefined && { eventType: event_type }),
+    ...(severity !== undefined && { severity }),
+    ...(message !== undefined && { message }),
+    ...(details !== undefined && { details: details as QueryDeepPartialEntity<SystemEvent>['details'] }),
+    ...(source !== undefined && { source }),
+    ...(timestamp !== undefined && { timestamp: parseTimestamp(timestamp) }),
+  };
+}
+
+function firstRow(result: InsertResult | UpdateResult): StoredEvent {
+  const [row] = result.raw as ReturnedRow[];
+  if (!row) throw new Error('the statement returned no row');
+  return { ...row, id: Number(row.id) };
+}
+
+function requireMatch(event: Pick<StoredEvent, 'id' | 'version'>, ifMatch: string | undefined): void {
+  if (!preconditionHolds(ifMatch, etagOf(event))) {
+    throw new AppError('precondition_failed', `Event ${event.id} was changed meanwhile; read it again.`);
+  }
+}
+
+function notFound(id: number): AppError {
+  return new AppError('not_found', `Event ${id} not found`);
+}

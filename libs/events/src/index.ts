@@ -1,0 +1,2 @@
+export { EventRecorder, type OwnEvent } from './event-recorder';
+export { EventsModule } from './events.module';

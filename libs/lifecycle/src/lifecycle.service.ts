@@ -1,0 +1,106 @@
+import {
+  Inject,
+  Injectable,
+  type OnApplicationBootstrap,
+  type OnApplicationShutdown,
+  type OnModuleDestroy,
+} from '@nestjs/common';
+import { EventRecorder } from '@app/events';
+import { CONFIG, DatabaseServer, type Config } from '@app/platform';
+import { ServiceRunsService, type CrashedRun } from './service-runs.service';
+
+/** Heartbeats that may be missed before a run counts as crashed. */
+const MISSED_HEARTBEATS = 3;
+
+/** Records the starts, stops and crashes of the service, through Nest's own hooks. */
+@Injectable()
+export class LifecycleService implements OnApplicationBootstrap, OnModuleDestroy, OnApplicationShutdown {
+  private timer: NodeJS.Timeout | undefined;
+  private beating: Promise<void> = Promise.resolve();
+  /** Since when every heartbeat of this process reached the database, in `performance.now()` milliseconds. */
+  private steadySince: number | undefined;
+
+  constructor(
+    private readonly recorder: EventRecorder,
+    private readonly runs: ServiceRunsService,
+    private readonly server: DatabaseServer,
+    @Inject(CONFIG) private readonly config: Config,
+  ) {}
+
+  onApplicationBootstrap(): void {
+    const { version, hostname, cache } = this.config;
+    this.recorder.record({
+      event_type: 'system_startup',
+      severity: 'info',
+      message: `${this.config.serviceName} ${version} started`,
+      details: {
+        startup_ms: Math.round(process.uptime() * 1000),
+        version,
+        node: process.version,
+        host: hostname,
+        database: this.server.isEmbedded ? 'embedded' : 'external',
+        cache: cache.mode,
+      },
+    });
+    this.beat();
+    this.timer = setInterval(() => this.beat(), this.config.heartbeatMs).unref();
+  }
+
+  async onModuleDestroy(): Promise<void> {
+    clearInterval(this.timer);
+    await this.beating;
+  }
+
+  /** By now HTTP is closed, and the database is still there: TypeORM's module shuts down after its importers. */
+  async onApplicationShutdown(signal?: string): Promise<void> {
+    const uptime = Math.round(process.uptime());
+    this.recorder.record({
+      event_type: 'system_shutdown',
+      severity: 'info',
+      message: `${this.config.serviceName} stopped after ${uptime} s`,
+      details: { reason: signal ?? 'close', uptime_seconds: uptime, host: this.config.hostname },
+    });
+    await this.recorder.flush();
+    await this.runs.end().catch(() => undefined);
+  }
+
+  private beat(): void {
+    this.beating = this.beating.then(async () => {
+      try {
+        await this.runs.beat();
+        await this.reportCrashes();
+      } catch {
+        // The database is away, which health reports; the next heartbeat tries again.
+        this.steadySince = undefined;
+      }
+    });
+  }
+
+  // After a start or an absence of the database the other processes get time for heartbeats of their own. The embedded
+  // database has no other processes: a run that is still open is the previous one.
+  private async reportCrashes(): Promise<void> {
+    const now = performance.now();
+    const first = this.steadySince === undefined;
+    const expiry = this.config.heartbeatMs * MISSED_HEARTBEATS;
+    this.steadySince ??= now;
+    if (first) await this.runs.prune();
+    if (this.server.isEmbedded ? !first : now - this.steadySince < expiry) return;
+    for (const run of await this.runs.endCrashed(this.server.isEmbedded ? 0 : expiry)) this.recordCrash(run);
+  }
+
+  private recordCrash(run: CrashedRun): void {
+    this.recorder.record({
+      event_type: 'system_crash',
+      severity: 'critical',
+      message: `A run of ${this.config.serviceName} on ${run.host} ended without a shutdown`,
+      details: {
+        run: run.id,
+        host: run.host,
+        pid: run.pid,
+        version: run.version,
+        started_at: run.started_at.toISOString(),
+        last_heartbeat_at: run.heartbeat_at.toISOString(),
+      },
+    });
+  }
+}

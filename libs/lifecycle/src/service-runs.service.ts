@@ -1,0 +1,62 @@
+import { randomUUID } from 'node:crypto';
+import { Inject, Injectable } from '@nestjs/common';
+import { InjectRepository } from '@nestjs/typeorm';
+import type { Repository } from 'typeorm';
+import { CONFIG, type Config } from '@app/platform';
+import { ServiceRun } from './service-run.entity';
+
+/** Runs that ended longer ago than this are forgotten. */
+const KEPT_FOR = '30 days';
+
+/** A run that ended without a shutdown. */
+export interface CrashedRun {
+  id: string;
+  host: string;
+  pid: number;
+  version: string;
+  started_at: Date;
+  heartbeat_at: Date;
+}
+
+/** The runs of this service as the database knows them, by the database's clock. Each method throws what the driver says. */
+@Injectable()
+export class ServiceRunsService {
+  private readonly id = randomUUID();
+
+  constructor(
+    @InjectRepository(ServiceRun) private readonly runs: Repository<ServiceRun>,
+    @Inject(CONFIG) private readonly config: Config,
+  ) {}
+
+  /** Says that this run lives; also when another process, which could not know, took it for crashed. */
+  async beat(): Promise<void> {
+    const { hostname, version } = this.config;
+    await this.runs.query(
+      `INSERT INTO service_runs (id, host, pid, version, started_at)
+       VALUES ($1, $2, $3, $4, now() - make_interval(secs => $5))
+       ON CONFLICT (id) DO UPDATE SET heartbeat_at = now(), ended_at = NULL, outcome = NULL`,
+      [this.id, hostname.slice(0, 255), process.pid, version.slice(0, 50), process.uptime()],
+    );
+  }
+
+  /** Ends every other open run that was silent for `silentMs` and returns those; of several processes one gets each. */
+  async endCrashed(silentMs: number): Promise<CrashedRun[]> {
+    const [rows] = await this.runs.query<[CrashedRun[], number]>(
+      `UPDATE service_runs SET ended_at = now(), outcome = 'crash'
+       WHERE id <> $1 AND ended_at IS NULL AND heartbeat_at <= now() - make_interval(secs => $2)
+       RETURNING id, host, pid, version, started_at, heartbeat_at`,
+      [this.id, silentMs / 1000],
+    );
+    return rows;
+  }
+
+  /** Ends this run properly. */
+  async end(): Promise<void> {
+    await this.runs.query(`UPDATE service_runs SET ended_at = now(), outcome = 'shutdown' WHERE id = $1`, [this.id]);
+  }
+
+  /** Forgets runs that ended long ago. */
+  async prune(): Promise<void> {
+    await this.runs.query(`DELETE FROM service_runs WHERE ended_at < now() - interval '${KEPT_FOR}'`);
+  }
+}

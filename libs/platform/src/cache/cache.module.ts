@@ -1,0 +1,87 @@
+import { Inject, Logger, Module, type OnApplicationShutdown } from '@nestjs/common';
+import { createCache } from 'cache-manager';
+import { Redis } from 'ioredis';
+import { Keyv } from 'keyv';
+import { LRUCache } from 'lru-cache';
+import type { CacheConfig, Config } from '../config/config';
+import { CONFIG } from '../config/config.module';
+import { CacheService } from './cache.service';
+import { RedisStore } from './redis-store';
+
+/** Injection token of the Redis client, `undefined` when the cache is not in Redis. */
+export const REDIS = Symbol('REDIS');
+
+/** Characters of keys and values that the in-process cache may hold: about 64 MiB. */
+const MAX_MEMORY_CHARACTERS = 32 * 1024 * 1024;
+
+/** The cache that the configuration asks for: Redis, in-process, or none. */
+@Module({
+  providers: [
+    { provide: REDIS, inject: [CONFIG], useFactory: (config: Config) => createRedis(config.cache) },
+    {
+      provide: CacheService,
+      inject: [CONFIG, REDIS],
+      useFactory: (config: Config, redis: Redis | undefined) => createCacheService(config.cache, redis),
+    },
+  ],
+  exports: [CacheService, REDIS],
+})
+export class CacheModule implements OnApplicationShutdown {
+  constructor(@Inject(REDIS) private readonly redis: Redis | undefined) {}
+
+  async onApplicationShutdown(): Promise<void> {
+    // `quit` fails when there is no connection; there is nothing to close then but the attempts to reconnect.
+    await this.redis?.quit().catch(() => this.redis?.disconnect());
+  }
+}
+
+async function createRedis({ mode, redisUrl }: CacheConfig): Promise<Redis | undefined> {
+  if (mode !== 'redis' || redisUrl === undefined) return undefined;
+  const redis = new Redis(redisUrl, {
+    lazyConnect: true,
+    enableOfflineQueue: false,
+    autoResendUnfulfilledCommands: false,
+    maxRetriesPerRequest: 1,
+    connectTimeout: 500,
+    commandTimeout: 200,
+    retryStrategy: (attempt) => Math.min(attempt * 100, 2000),
+  });
+  // Told once by the breaker; without a listener ioredis would print every failed attempt.
+  redis.on('error', () => undefined);
+  await redis.connect().catch(() => undefined);
+  return redis;
+}
+
+function createCacheService({ mode, prefix }: CacheConfig, redis: Redis | undefined): CacheService {
+  if (mode === 'off') return new CacheService(undefined, prefix, () => 'off');
+  if (redis === undefined) {
+    return new CacheService(createCache({ stores: [memoryStore()] }), prefix, () => 'connected');
+  }
+  const logger = new Logger(CacheService.name);
+  const store = new RedisStore(redis, prefix, (available, reason) => {
+    if (available) logger.log(`Redis is used again: ${reason}`);
+    else logger.warn(`Redis is not available, reading from the database: ${reason}`);
+  });
+  const cache = createCache({ stores: [keyv(store)] });
+  return new CacheService(cache, prefix, () => (store.isAvailable ? 'connected' : 'unavailable'));
+}
+
+function memoryStore(): Keyv {
+  const entries = new LRUCache<string, string>({
+    maxSize: MAX_MEMORY_CHARACTERS,
+    sizeCalculation: (value, key) => value.length + key.length,
+  });
+  return keyv({
+    get: (key: string) => entries.get(key),
+    set: (key: string, value: string, ttl?: number) => entries.set(key, value, ttl === undefined ? {} : { ttl }),
+    delete: (key: string) => entries.delete(key),
+    clear: () => entries.clear(),
+  });
+}
+
+// Without Keyv's own prefix, so that our keys stand in Redis as documented.
+function keyv(store: RedisStore | Record<'get' | 'set' | 'delete' | 'clear', unknown>): Keyv {
+  const created = new Keyv({ store, useKeyPrefix: false, throwOnErrors: true });
+  created.on('error', () => undefined);
+  return created;
+}

@@ -1,0 +1,55 @@
+import { QueryFailedError } from 'typeorm';
+import { AppError } from '../http/app-error';
+
+/** Network errors of a connection that cannot be made or was lost. */
+const CONNECTION_CODES = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EPIPE',
+  'ETIMEDOUT',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+]);
+
+/** What node-postgres and TypeORM say, without a code, when there is no connection or none in time. */
+const CONNECTION_MESSAGES =
+  /timeout exceeded when trying to connect|connection terminated|query read timeout|client has encountered a connection error|not queryable|driver not connected|connection is closed|cannot use a pool after calling end|before initial|tls connection|server does not support ssl/i;
+
+/** SQLSTATE classes (PostgreSQL manual, appendix A) that say that the data is at fault: 22 data exception, 23 constraint. */
+const DATA_CLASSES = new Set(['22', '23']);
+
+/**
+ * Classes that say that the database cannot serve now: 08 connection, 25 read-only transaction, 28 authorization,
+ * 3D unknown database, 40 rollback, 53 resources, 55 not in the required state, 57 intervention, 58 system, XX internal.
+ */
+const UNAVAILABLE_CLASSES = new Set(['08', '25', '28', '3D', '40', '53', '55', '57', '58', 'XX']);
+
+/** SQLSTATE of a table that is not there: the migrations have not run. */
+const UNDEFINED_TABLE = '42P01';
+
+type DriverError = Error & { code?: unknown };
+
+/** The `AppError` behind an error of the database, or `undefined` when it is none, or a mistake in our own SQL. */
+export function databaseFault(error: unknown): AppError | undefined {
+  if (!(error instanceof Error)) return undefined;
+  const cause = error instanceof QueryFailedError ? (error as QueryFailedError<DriverError>).driverError : error;
+  const { code } = cause as DriverError;
+  if (typeof code === 'string' && isUnavailable(code)) return unavailable(cause);
+  if (error instanceof QueryFailedError && typeof code === 'string' && DATA_CLASSES.has(code.slice(0, 2))) {
+    return new AppError('invalid', 'The database does not accept a value of the request.', { cause });
+  }
+  return CONNECTION_MESSAGES.test(cause.message) ? unavailable(cause) : undefined;
+}
+
+function isUnavailable(code: string): boolean {
+  const sqlState = /^[0-9A-Z]{5}$/.test(code);
+  return (
+    CONNECTION_CODES.has(code) || code === UNDEFINED_TABLE || (sqlState && UNAVAILABLE_CLASSES.has(code.slice(0, 2)))
+  );
+}
+
+function unavailable(cause: Error): AppError {
+  return new AppError('unavailable', 'The database is not available at the moment; try again.', { cause });
+}

@@ -1,0 +1,112 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Inject, Injectable, Logger, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
+import type { Pool } from 'pg';
+import { DataSource } from 'typeorm';
+import type { PostgresDataSourceOptions } from 'typeorm/driver/postgres/PostgresDataSourceOptions';
+import type { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver';
+import type { Config } from '../config/config';
+import { CONFIG } from '../config/config.module';
+import { MigrationDataSource, type Schema } from './data-source';
+
+/** Injection token of the entities and migrations. */
+export const SCHEMA = Symbol('SCHEMA');
+
+/** Milliseconds the start waits for the database before the process serves without it. */
+const START_PATIENCE_MS = 3000;
+
+/** Milliseconds between two attempts to connect: the first and the longest pause. */
+const RETRY_MS = { first: 250, longest: 5000 };
+
+/** SQLSTATE of a table that is not there. */
+const UNDEFINED_TABLE = '42P01';
+
+export interface PoolStatus {
+  size: number;
+  free: number;
+}
+
+/** Connects in the background until it succeeds, migrates when asked to, and tells how the database is. */
+@Injectable()
+export class DatabaseService implements OnApplicationBootstrap, OnModuleDestroy {
+  private readonly logger = new Logger(DatabaseService.name);
+  private readonly stopping = new AbortController();
+  private connecting: Promise<void> = Promise.resolve();
+
+  constructor(
+    private readonly dataSource: DataSource,
+    @Inject(CONFIG) private readonly config: Config,
+    @Inject(SCHEMA) private readonly schema: Schema,
+  ) {}
+
+  async onApplicationBootstrap(): Promise<void> {
+    this.connecting = this.connect();
+    await Promise.race([this.connecting, sleep(START_PATIENCE_MS, undefined, { ref: false })]);
+  }
+
+  async onModuleDestroy(): Promise<void> {
+    this.stopping.abort();
+    await this.connecting;
+  }
+
+  /** Whether connections are made at all; a database that went away later shows in `ping`. */
+  get isConnected(): boolean {
+    return this.dataSource.isInitialized;
+  }
+
+  /** Resolves when the database answers. @throws whatever the driver says */
+  async ping(): Promise<void> {
+    await this.dataSource.query('SELECT 1');
+  }
+
+  /** Names of the migrations that are still to run. @throws whatever the driver says */
+  async pendingMigrations(): Promise<string[]> {
+    const executed = new Set(await this.executedMigrations());
+    return this.dataSource.migrations
+      .map((migration) => migration.name ?? migration.constructor.name)
+      .filter((name) => !executed.has(name));
+  }
+
+  /** Connections open and unused at this moment. */
+  poolStatus(): PoolStatus {
+    const pool = (this.dataSource.driver as PostgresDriver).master as Pool | undefined;
+    return { size: pool?.totalCount ?? 0, free: pool?.idleCount ?? 0 };
+  }
+
+  private async executedMigrations(): Promise<string[]> {
+    try {
+      const rows = await this.dataSource.query<{ name: string }[]>('SELECT name FROM migrations');
+      return rows.map(({ name }) => name);
+    } catch (error) {
+      if ((error as { code?: string }).code === UNDEFINED_TABLE) return [];
+      throw error;
+    }
+  }
+
+  private async connect(): Promise<void> {
+    let reported = '';
+    for (let pause = RETRY_MS.first; !this.stopping.signal.aborted; pause = Math.min(pause * 2, RETRY_MS.longest)) {
+      try {
+        if (this.config.database.migrateOnStart) await this.migrate();
+        await this.dataSource.initialize();
+        this.logger.log('database connected');
+        return;
+      } catch (error) {
+        const reason = error instanceof Error ? error.message || error.name : String(error);
+        if (reason !== reported) this.logger.warn(`database not available, trying again: ${reason}`);
+        reported = reason;
+        await sleep(pause, undefined, { signal: this.stopping.signal }).catch(() => undefined);
+      }
+    }
+  }
+
+  private async migrate(): Promise<void> {
+    const { url } = this.dataSource.options as PostgresDataSourceOptions;
+    const migrations = new MigrationDataSource(this.config.database, this.schema, url);
+    await migrations.initialize();
+    try {
+      for (const { name } of await migrations.runMigrations()) this.logger.log(`migration ${name} applied`);
+    } finally {
+      await migrations.destroy();
+    }
+  }
+}

@@ -1,0 +1,45 @@
+import { createHash, timingSafeEqual } from 'node:crypto';
+import type { onRequestHookHandler } from 'fastify';
+import { AppError } from './app-error';
+
+/** Paths, with all below them, that need no token: the probes, the front page and the documentation. */
+const OPEN_PATHS = ['/health', '/api/health', '/docs', '/api/docs', '/redoc', '/openapi.json'];
+
+const PROBE_PATHS = ['/health'];
+
+/** Whether a URL is a probe's, which no rate limit may fail. */
+export function isProbe(url: string): boolean {
+  return isBelow(PROBE_PATHS, url);
+}
+
+/** A hook that asks for `Authorization: Bearer <token>` (RFC 6750) on every path but the open ones; else 401. */
+export function requireToken(token: string): onRequestHookHandler {
+  const expected = digest(token);
+  return (request, _reply, done) => {
+    if (request.method === 'OPTIONS' || isOpen(request.url)) {
+      done();
+      return;
+    }
+    const given = /^Bearer +(\S+) *$/i.exec(request.headers.authorization ?? '')?.[1];
+    if (given !== undefined && timingSafeEqual(digest(given), expected)) done();
+    else done(new AppError('unauthorized', 'Send the API token as Authorization: Bearer <token>.'));
+  };
+}
+
+function isOpen(url: string): boolean {
+  return pathOf(url) === '' || isBelow(OPEN_PATHS, url);
+}
+
+function isBelow(paths: string[], url: string): boolean {
+  const path = pathOf(url);
+  return paths.some((open) => path === open || path.startsWith(`${open}/`));
+}
+
+function pathOf(url: string): string {
+  return (url.split('?', 1)[0] ?? '').replace(/\/+$/, '');
+}
+
+// Digests are of one length, which timingSafeEqual needs and which hides the token's own.
+function digest(text: string): Buffer {
+  return createHash('sha256').update(text).digest();
+}

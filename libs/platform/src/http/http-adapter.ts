@@ -1,0 +1,78 @@
+import { randomUUID } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { FastifyAdapter } from '@nestjs/platform-fastify';
+import { LogController, type FastifyReply, type FastifyRequest } from 'fastify';
+import type { Logger } from 'pino';
+import type { HttpConfig } from '../config/config';
+import { AppError, type ErrorKind } from './app-error';
+import { problemHeaders, statusOf, toProblem } from './problem';
+import { sendProblem, toAppError } from './problem.filter';
+
+/** Bytes of a JSON body; more is 413. */
+export const MAX_BODY_BYTES = 1024 * 1024;
+
+/** Milliseconds a client has to send a whole request; more is 408 (slowloris). */
+const REQUEST_TIMEOUT_MS = 30_000;
+
+/** Long enough for any path that fits Node's 16 KiB of headers: the rules of each parameter say what is too long. */
+const MAX_PARAMETER_LENGTH = 16 * 1024;
+
+const REQUEST_ID = /^[\w.:-]{1,128}$/;
+
+/** Fastify as eventdeck runs it: limits, request ids, errors as problem+json before any route is reached. */
+export function createHttpAdapter(config: HttpConfig, logger: Logger): FastifyAdapter {
+  return new FastifyAdapter({
+    loggerInstance: logger,
+    logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'request_id' }),
+    trustProxy: typeof config.trustProxy === 'number' ? trustHops(config.trustProxy) : config.trustProxy,
+    bodyLimit: MAX_BODY_BYTES,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    // Our own check refuses such keys with a pointer; Fastify's would be a bare 400.
+    onProtoPoisoning: 'ignore',
+    onConstructorPoisoning: 'ignore',
+    requestIdHeader: false,
+    genReqId: requestId,
+    return503OnClosing: false,
+    routerOptions: { ignoreTrailingSlash: true, maxParamLength: MAX_PARAMETER_LENGTH },
+    frameworkErrors: (error: Error, request: FastifyRequest, reply: FastifyReply) => {
+      void reply.header('x-request-id', request.id);
+      sendProblem(toAppError(error), request, reply);
+    },
+    clientErrorHandler: answerBrokenRequest,
+  });
+}
+
+function trustHops(hops: number): (address: string, hop: number) => boolean {
+  return (_address, hop) => hop < hops;
+}
+
+// The caller's own id when it is a plain token, so that one id can be followed through several services.
+function requestId(request: IncomingMessage): string {
+  const given = request.headers['x-request-id'];
+  return typeof given === 'string' && REQUEST_ID.test(given) ? given : randomUUID();
+}
+
+// What Node's HTTP parser refuses never becomes a request: the answer is written to the socket itself.
+function answerBrokenRequest(error: Error & { code?: string }, socket: Duplex): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const problem = new AppError(...describeParserError(error.code));
+  const body = JSON.stringify(toProblem(problem, '', randomUUID()));
+  const headers = { ...problemHeaders(problem), 'content-length': Buffer.byteLength(body), connection: 'close' };
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
+  socket.end(`HTTP/1.1 ${statusOf(problem.kind)} ${toProblem(problem, '', '').title}\r\n${lines.join('')}\r\n${body}`);
+}
+
+function describeParserError(code: string | undefined): [ErrorKind, string] {
+  switch (code) {
+    case 'HPE_HEADER_OVERFLOW':
+      return ['headers_too_large', 'The request headers are larger than 16 KiB.'];
+    case 'ERR_HTTP_REQUEST_TIMEOUT':
+      return ['timeout', `The request did not arrive within ${REQUEST_TIMEOUT_MS / 1000} seconds.`];
+    default:
+      return ['malformed', 'The request is not valid HTTP.'];
+  }
+}

@@ -1,0 +1,141 @@
+import fastifyCompress from '@fastify/compress';
+import fastifyHelmet from '@fastify/helmet';
+import fastifyRateLimit from '@fastify/rate-limit';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { HttpConfig } from '../config/config';
+import { AppError } from './app-error';
+import { isProbe, requireToken } from './authentication';
+import { parseJsonBody } from './json-body';
+import { watchMethods } from './method-not-allowed';
+
+/** Headers that a browser's script may read from another origin. */
+const EXPOSED_HEADERS = ['Link', 'ETag', 'Location', 'Retry-After', 'X-Request-Id', 'X-Total-Count'];
+
+/** Answers smaller than this many bytes are not worth compressing. */
+const COMPRESSION_THRESHOLD = 1024;
+
+/** Milliseconds that open requests get to finish once the server closes. */
+const DRAIN_TIMEOUT_MS = 20_000;
+
+/**
+ * Everything around the routes, in the order a request meets it: request id, security headers, CORS, rate limit,
+ * token, body; then compression and the log line of the answer. Call it before `app.init()`, and what it returns after
+ * the last route is registered: other methods on known paths are 405 then.
+ */
+export async function configureHttp(app: NestFastifyApplication, config: HttpConfig): Promise<() => void> {
+  const server = app.getHttpAdapter().getInstance();
+  server.addHook('onRequest', (request, reply, done) => {
+    void reply.header('x-request-id', request.id);
+    done();
+  });
+  await server.register(fastifyHelmet, {
+    contentSecurityPolicy: { useDefaults: false, directives: CONTENT_SECURITY_POLICY },
+  });
+  if (config.corsOrigins.length > 0) {
+    app.enableCors({
+      origin: config.corsOrigins.includes('*') ? '*' : config.corsOrigins,
+      methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
+      exposedHeaders: EXPOSED_HEADERS,
+    });
+  }
+  if (config.rateLimitPerMinute > 0) await limitRate(server, config.rateLimitPerMinute);
+  if (config.apiToken !== undefined) server.addHook('onRequest', requireToken(config.apiToken));
+  await server.register(fastifyCompress, { threshold: COMPRESSION_THRESHOLD, inflateIfDeflated: false });
+  readJsonBodies(server);
+  logAnswers(server, config.slowRequestMs);
+  drainOnClose(server);
+  return watchMethods(server);
+}
+
+/**
+ * What the pages at `/docs` and `/redoc` need and no more: both style themselves inline, draw images from data URLs,
+ * and ReDoc searches in a worker made from a blob. `upgrade-insecure-requests` is left out: it breaks plain HTTP.
+ */
+const CONTENT_SECURITY_POLICY = {
+  'default-src': ["'none'"],
+  'script-src': ["'self'"],
+  'style-src': ["'self'", "'unsafe-inline'"],
+  'img-src': ["'self'", 'data:'],
+  'font-src': ["'self'"],
+  'connect-src': ["'self'"],
+  'worker-src': ['blob:'],
+  'base-uri': ["'none'"],
+  'form-action': ["'none'"],
+  'frame-ancestors': ["'none'"],
+};
+
+async function limitRate(server: FastifyInstance, perMinute: number): Promise<void> {
+  await server.register(fastifyRateLimit, {
+    global: false,
+    max: perMinute,
+    timeWindow: 60_000,
+    allowList: (request) => isProbe(request.url),
+    errorResponseBuilder: (_request, { max, ttl }) =>
+      new AppError('rate_limited', `More than ${max} requests a minute from one address.`, {
+        headers: { 'retry-after': String(Math.ceil(ttl / 1000)) },
+      }),
+  });
+  // As a hook, not per route, so that unknown paths count too.
+  server.addHook('onRequest', server.rateLimit());
+}
+
+function readJsonBodies(server: FastifyInstance): void {
+  server.removeAllContentTypeParsers();
+  server.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body, done) => {
+    try {
+      refuseEncodings(request);
+      // A client that always sends the JSON type may delete without a body.
+      done(null, body.length === 0 && request.method === 'DELETE' ? undefined : parseJsonBody(body as Buffer));
+    } catch (error) {
+      done(error as Error);
+    }
+  });
+}
+
+function refuseEncodings(request: FastifyRequest): void {
+  const encoding = request.headers['content-encoding'];
+  if (encoding !== undefined && encoding.toLowerCase() !== 'identity') {
+    throw new AppError('unsupported_media_type', 'Send the request body without Content-Encoding.', {
+      headers: { 'accept-encoding': 'identity' },
+    });
+  }
+  const charset = /charset\s*=\s*"?([^\s;"]+)/i.exec(request.headers['content-type'] ?? '')?.[1];
+  if (charset !== undefined && charset.toLowerCase() !== 'utf-8' && charset.toLowerCase() !== 'utf8') {
+    throw new AppError('unsupported_media_type', 'Send the request body as UTF-8.');
+  }
+}
+
+function logAnswers(server: FastifyInstance, slowRequestMs: number): void {
+  server.addHook('onResponse', (request, reply, done) => {
+    const ms = Math.round(reply.elapsedTime);
+    // The path without its query: parameters may hold what should not be logged.
+    const path = request.url.split('?', 1)[0];
+    request.log[answerLevel(reply, ms, slowRequestMs)](
+      { method: request.method, path, status: reply.statusCode, ms, address: request.ip },
+      'request',
+    );
+    done();
+  });
+}
+
+function answerLevel(reply: FastifyReply, ms: number, slowRequestMs: number): 'debug' | 'info' | 'warn' | 'error' {
+  if (reply.statusCode === 503) return 'warn';
+  if (reply.statusCode >= 500) return 'error';
+  if (ms >= slowRequestMs) return 'warn';
+  return reply.statusCode >= 400 ? 'info' : 'debug';
+}
+
+// A kept-alive connection would hold the close up: the last answers end theirs, and what still hangs is cut off.
+function drainOnClose(server: FastifyInstance): void {
+  let closing = false;
+  server.addHook('preClose', (done) => {
+    closing = true;
+    setTimeout(() => server.server.closeAllConnections(), DRAIN_TIMEOUT_MS).unref();
+    done();
+  });
+  server.addHook('onSend', (_request, reply, payload, done) => {
+    if (closing) void reply.header('connection', 'close');
+    done(null, payload);
+  });
+}

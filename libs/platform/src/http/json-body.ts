@@ -1,0 +1,108 @@
+import { AppError, invalid, type FieldError } from './app-error';
+
+/** Levels of nesting read in any body; each field may allow fewer. */
+const MAX_DEPTH = 64;
+
+/** Keys that could reach an object's prototype wherever the value is merged later. */
+const FORBIDDEN_KEYS = new Set(['__proto__', 'constructor']);
+
+/** Errors listed in one answer. */
+const MAX_ERRORS = 20;
+
+const utf8 = new TextDecoder('utf-8', { fatal: true });
+
+interface Place {
+  value: unknown;
+  depth: number;
+  /** The path down to the value, newest first, so that a pointer is only made for an error. */
+  key?: string | number;
+  parent?: Place;
+}
+
+/**
+ * The value of a JSON body (RFC 8259), restricted to what can be stored and read back unchanged (RFC 7493, I-JSON).
+ *
+ * @throws AppError `malformed` for no JSON, invalid UTF-8 or a lone surrogate; `invalid` for NUL characters, keys
+ *   that reach a prototype, more than 64 levels, integers of 2^53 and beyond and numbers beyond a double
+ */
+export function parseJsonBody(body: Buffer): unknown {
+  const value = parse(decode(body));
+  checkTree(value);
+  return value;
+}
+
+function decode(body: Buffer): string {
+  try {
+    return utf8.decode(body);
+  } catch (cause) {
+    throw new AppError('malformed', 'The request body is not valid UTF-8.', { cause });
+  }
+}
+
+function parse(text: string): unknown {
+  if (text.trim() === '') throw new AppError('malformed', 'The request body is empty; send JSON.');
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    // The parser's own message quotes the body, which may hold secrets.
+    throw new AppError('malformed', 'The request body is not valid JSON.', { cause });
+  }
+}
+
+// A loop, not a recursion: a body of 1 MiB can nest half a million levels.
+function checkTree(root: unknown): void {
+  const errors: FieldError[] = [];
+  const waiting: Place[] = [{ value: root, depth: 0 }];
+  for (let place = waiting.pop(); place && errors.length < MAX_ERRORS; place = waiting.pop()) {
+    const problem = checkValue(place);
+    if (problem !== undefined) errors.push({ detail: problem, pointer: pointer(place) });
+    else pushChildren(place, waiting, errors);
+  }
+  if (errors.length > 0) throw invalid(errors);
+}
+
+function checkValue({ value, depth }: Place): string | undefined {
+  if (typeof value === 'string') return checkText(value);
+  if (typeof value === 'number') {
+    if (!Number.isFinite(value)) return 'a number must not be beyond the range of a double (IEEE 754)';
+    if (Number.isInteger(value) && !Number.isSafeInteger(value))
+      return 'an integer must lie between -(2^53) and 2^53, exclusive';
+  }
+  if (typeof value === 'object' && value !== null && depth >= MAX_DEPTH)
+    return `must not nest deeper than ${MAX_DEPTH} levels`;
+  return undefined;
+}
+
+function checkText(text: string): string | undefined {
+  if (!text.isWellFormed())
+    throw new AppError('malformed', 'The request body holds a lone surrogate, which is no character.');
+  return text.includes('\0') ? 'must not contain the NUL character' : undefined;
+}
+
+function pushChildren(place: Place, waiting: Place[], errors: FieldError[]): void {
+  const { value, depth } = place;
+  if (Array.isArray(value)) {
+    for (let key = value.length - 1; key >= 0; key--)
+      waiting.push({ value: value[key], depth: depth + 1, key, parent: place });
+  } else if (typeof value === 'object' && value !== null) {
+    for (const key of Object.keys(value).reverse()) {
+      const child = { value: (value as Record<string, unknown>)[key], depth: depth + 1, key, parent: place };
+      const problem = FORBIDDEN_KEYS.has(key) ? `must not have the key ${key}` : checkText(key);
+      if (problem === undefined) waiting.push(child);
+      else errors.push({ detail: problem, pointer: pointer(place) });
+    }
+  }
+}
+
+function pointer(place: Place): string {
+  const steps: string[] = [];
+  for (let at: Place | undefined = place; at?.key !== undefined; at = at.parent) {
+    steps.unshift(escapePointer(String(at.key)));
+  }
+  return ['#', ...steps].join('/');
+}
+
+/** One step of a JSON Pointer (RFC 6901, sections 3 and 6: the URI fragment form). */
+export function escapePointer(step: string): string {
+  return encodeURIComponent(step.replaceAll('~', '~0').replaceAll('/', '~1'));
+}

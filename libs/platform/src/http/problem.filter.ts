@@ -1,0 +1,73 @@
+import { Catch, HttpException, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { databaseFault } from '../database/database-fault';
+import { AppError, type ErrorKind } from './app-error';
+import { problemHeaders, statusOf, toProblem } from './problem';
+
+/** The one error mapper: whatever was thrown leaves as problem+json; only Terminus's own 503 bodies pass through. */
+@Catch()
+export class ProblemFilter implements ExceptionFilter {
+  catch(exception: unknown, host: ArgumentsHost): void {
+    const http = host.switchToHttp();
+    const request = http.getRequest<FastifyRequest>();
+    const reply = http.getResponse<FastifyReply>();
+    if (isHealthReport(exception)) {
+      void reply.code(exception.getStatus()).send(exception.getResponse());
+      return;
+    }
+    sendProblem(toAppError(exception), request, reply);
+  }
+}
+
+/** Sends an error answer and logs what a human should see: 500 as an error with its cause, the rest with the request. */
+export function sendProblem(error: AppError, request: FastifyRequest, reply: FastifyReply): void {
+  if (error.kind === 'internal') request.log.error({ err: error.cause ?? error }, 'unexpected error');
+  else request.log.debug({ err: error }, error.message);
+  const problem = toProblem(error, request.url, request.id);
+  void reply.code(statusOf(error.kind)).headers(problemHeaders(error)).send(JSON.stringify(problem));
+}
+
+/** The `AppError` that stands for anything thrown; never repeats a foreign message to the client. */
+export function toAppError(exception: unknown): AppError {
+  if (exception instanceof AppError) return exception;
+  const fault = databaseFault(exception);
+  if (fault) return fault;
+  const status = statusOfForeign(exception);
+  return status === undefined
+    ? new AppError('internal', 'Something went wrong here; the log has more.', { cause: exception })
+    : new AppError(...describeStatus(status), { cause: exception });
+}
+
+function isHealthReport(exception: unknown): exception is HttpException {
+  if (!(exception instanceof HttpException) || exception.getStatus() !== 503) return false;
+  const body = exception.getResponse();
+  return typeof body === 'object' && 'status' in body && 'details' in body;
+}
+
+// Fastify's errors and Nest's HttpException both tell their status.
+function statusOfForeign(exception: unknown): number | undefined {
+  if (exception instanceof HttpException) return exception.getStatus();
+  const { statusCode } = exception instanceof Error ? (exception as Error & { statusCode?: unknown }) : {};
+  return typeof statusCode === 'number' ? statusCode : undefined;
+}
+
+function describeStatus(status: number): [ErrorKind, string] {
+  switch (status) {
+    case 400:
+      return ['malformed', 'The request cannot be read.'];
+    case 404:
+      return ['not_found', 'There is nothing at this path.'];
+    case 413:
+      return ['payload_too_large', 'The request body is too large.'];
+    case 414:
+      return ['not_found', 'There is nothing at this path.'];
+    case 415:
+      return ['unsupported_media_type', 'Send the request body with Content-Type: application/json.'];
+    case 503:
+      return ['unavailable', 'The service is not available at the moment; try again.'];
+    default:
+      return status < 500
+        ? ['malformed', 'The request cannot be read.']
+        : ['internal', 'Something went wrong here; the log has more.'];
+  }
+}
