@@ -13,19 +13,40 @@ import {
 import { ApiModule } from './api.module';
 import { serveDocumentation } from './documentation';
 
-/** The application as it runs, and as the tests run it; it does not listen yet. */
+/**
+ * The application as it runs, and as the tests run it; it does not listen yet.
+ *
+ * @throws EmbeddedPostgresError when the embedded database cannot start
+ */
 export async function createApp(config: Config, logger: Logger): Promise<NestFastifyApplication> {
   const app = await NestFactory.create<NestFastifyApplication>(
     ApiModule.forRoot(config),
     createHttpAdapter(config.http, logger),
     { logger: new NestLogger(logger), bodyParser: false, abortOnError: false },
   );
-  app.useGlobalPipes(new RequestPipe());
-  app.useGlobalFilters(new ProblemFilter());
-  app.useGlobalInterceptors(new JsonTextInterceptor());
-  const refuseOtherMethods = await configureHttp(app, config.http);
-  serveDocumentation(app, config);
-  await app.init();
-  refuseOtherMethods();
-  return app;
+  return closeUnless(app, async () => {
+    app.useGlobalPipes(new RequestPipe());
+    app.useGlobalFilters(new ProblemFilter());
+    app.useGlobalInterceptors(new JsonTextInterceptor());
+    const refuseOtherMethods = await configureHttp(app, config.http);
+    serveDocumentation(app, config);
+    await app.init();
+    refuseOtherMethods();
+  });
+}
+
+/** Creates the application and listens; when that fails, all that was started is stopped again. */
+export async function startApp(config: Config, logger: Logger): Promise<NestFastifyApplication> {
+  const app = await createApp(config, logger);
+  return closeUnless(app, async () => void (await app.listen(config.http.port, config.http.host)));
+}
+
+async function closeUnless(app: NestFastifyApplication, done: () => Promise<void>): Promise<NestFastifyApplication> {
+  try {
+    await done();
+    return app;
+  } catch (error) {
+    await app.close();
+    throw error;
+  }
 }

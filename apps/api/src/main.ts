@@ -1,4 +1,7 @@
 import 'reflect-metadata';
+import type { INestApplicationContext } from '@nestjs/common';
+import type { NestApplicationContext } from '@nestjs/core';
+import type { Logger } from 'pino';
 import { ConfigError, createLogger, EmbeddedPostgresError, loadProcessConfig, type Config } from '@app/platform';
 
 const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
@@ -9,13 +12,12 @@ const EXIT_CODES = { SIGTERM: 143, SIGINT: 130, SIGHUP: 129 };
 async function main(): Promise<void> {
   const config = loadProcessConfig();
   const logger = createLogger(config.logLevel, config.serviceName);
-  exitOnSecondSignal();
   // Imported only now: what it imports reads the configuration too, and its problems are reported above.
-  const { createApp } = await import('./app.js');
-  const app = await createApp(config, logger);
-  app.enableShutdownHooks([...SIGNALS], { useProcessExit: true });
-  await app.listen(config.http.port, config.http.host);
-  logger.info(`eventdeck ${config.version} listens on ${await app.getUrl()} (${describeStores(config)})`);
+  const { startApp } = await import('./app.js');
+  const starting = startApp(config, logger);
+  stopOnSignal(starting, logger);
+  const url = await (await starting).getUrl();
+  logger.info(`eventdeck ${config.version} listens on ${url} (${describeStores(config)})`);
 }
 
 function describeStores({ database, cache }: Config): string {
@@ -24,12 +26,23 @@ function describeStores({ database, cache }: Config): string {
   return `${server}, cache: ${cache.mode}`;
 }
 
-function exitOnSecondSignal(): void {
+// Not Nest's own listeners: they would miss a signal that comes while the application is still being made.
+function stopOnSignal(starting: Promise<INestApplicationContext>, logger: Logger): void {
   let stopping = false;
   for (const signal of SIGNALS) {
     process.on(signal, () => {
       if (stopping) process.exit(EXIT_CODES[signal]);
       stopping = true;
+      starting
+        // The interface leaves the signal out that the class takes and hands to the hooks.
+        .then((app) => (app as NestApplicationContext).close(signal))
+        .then(
+          () => process.exit(0),
+          (error: unknown) => {
+            logger.error({ err: error }, 'the shutdown failed');
+            process.exit(1);
+          },
+        );
     });
   }
 }
