@@ -19,6 +19,10 @@ const swc = (parser, extra = {}) => [
 /** @type {import('jest').Config} */
 module.exports = {
   testEnvironment: 'node',
+  // Suites mostly wait for databases and processes: as many at once as there are cores.
+  maxWorkers: '100%',
+  // Milliseconds: some tests start several processes, on whatever machine. Nothing waits this long when all is well.
+  testTimeout: 60_000,
   moduleFileExtensions: ['js', 'mjs', 'cjs', 'json', 'ts'],
   testRegex: '.*\\.(e2e-)?spec\\.ts$',
   modulePathIgnorePatterns: ['<rootDir>/dist/'],

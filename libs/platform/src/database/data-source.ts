@@ -2,7 +2,7 @@ import { Client } from 'pg';
 import { DataSource, MigrationExecutor, type Migration, type QueryRunner } from 'typeorm';
 import type { PostgresDataSourceOptions } from 'typeorm/driver/postgres/PostgresDataSourceOptions';
 import type { DatabaseConfig } from '../config/config';
-import { EmbeddedPostgres } from './embedded-postgres';
+import { EmbeddedPostgres } from '../embedded-postgres/embedded-postgres';
 
 /** The entities and migrations of all features, listed by class in `ormconfig.ts`. */
 export interface Schema {

@@ -1,4 +1,4 @@
-import { QueryFailedError } from 'typeorm';
+import { EntityMetadataNotFoundError, QueryFailedError } from 'typeorm';
 import { AppError } from '../http/app-error';
 
 /** Network errors of a connection that cannot be made or was lost. */
@@ -35,6 +35,8 @@ type DriverError = Error & { code?: unknown };
 export function databaseFault(error: unknown): AppError | undefined {
   if (!(error instanceof Error)) return undefined;
   const cause = error instanceof QueryFailedError ? (error as QueryFailedError<DriverError>).driverError : error;
+  // TypeORM knows no entity before its first connection.
+  if (error instanceof EntityMetadataNotFoundError) return unavailable(error);
   const { code } = cause as DriverError;
   if (typeof code === 'string' && isUnavailable(code)) return unavailable(cause);
   if (error instanceof QueryFailedError && typeof code === 'string' && DATA_CLASSES.has(code.slice(0, 2))) {

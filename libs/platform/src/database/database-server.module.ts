@@ -1,7 +1,7 @@
 import { Inject, Injectable, Logger, Module, type OnApplicationShutdown } from '@nestjs/common';
 import type { Config } from '../config/config';
 import { CONFIG } from '../config/config.module';
-import { EmbeddedPostgres } from './embedded-postgres';
+import { EmbeddedPostgres } from '../embedded-postgres/embedded-postgres';
 
 /** The PostgreSQL server behind the process: the one of `DATABASE_URL`, or the embedded one, started and stopped here. */
 @Injectable()

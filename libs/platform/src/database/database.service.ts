@@ -11,8 +11,8 @@ import { MigrationDataSource, type Schema } from './data-source';
 /** Injection token of the entities and migrations. */
 export const SCHEMA = Symbol('SCHEMA');
 
-/** Milliseconds the start waits for the database before the process serves without it. */
-const START_PATIENCE_MS = 3000;
+/** Milliseconds the start waits for the database before it serves without, and the end before it leaves without. */
+const PATIENCE_MS = 3000;
 
 /** Milliseconds between two attempts to connect: the first and the longest pause. */
 const RETRY_MS = { first: 250, longest: 5000 };
@@ -40,12 +40,12 @@ export class DatabaseService implements OnApplicationBootstrap, OnModuleDestroy 
 
   async onApplicationBootstrap(): Promise<void> {
     this.connecting = this.connect();
-    await Promise.race([this.connecting, sleep(START_PATIENCE_MS, undefined, { ref: false })]);
+    await this.waitForConnection();
   }
 
   async onModuleDestroy(): Promise<void> {
     this.stopping.abort();
-    await this.connecting;
+    await this.waitForConnection();
   }
 
   /** Whether connections are made at all; a database that went away later shows in `ping`. */
@@ -70,6 +70,11 @@ export class DatabaseService implements OnApplicationBootstrap, OnModuleDestroy 
   poolStatus(): PoolStatus {
     const pool = (this.dataSource.driver as PostgresDriver).master as Pool | undefined;
     return { size: pool?.totalCount ?? 0, free: pool?.idleCount ?? 0 };
+  }
+
+  // Not for ever: another process may hold the migration lock for long.
+  private async waitForConnection(): Promise<void> {
+    await Promise.race([this.connecting, sleep(PATIENCE_MS, undefined, { ref: false })]);
   }
 
   private async executedMigrations(): Promise<string[]> {
