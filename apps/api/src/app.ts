@@ -29,7 +29,7 @@ export async function createApp(config: Config, logger: Logger): Promise<NestFas
     app.useGlobalFilters(new ProblemFilter());
     app.useGlobalInterceptors(new JsonTextInterceptor());
     const refuseOtherMethods = await configureHttp(app, config.http);
-    serveDocumentation(app, config);
+    await serveDocumentation(app, config);
     await app.init();
     refuseOtherMethods();
   });

@@ -1,27 +1,71 @@
+import { existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { createHash } from 'node:crypto';
+import fastifyStatic from '@fastify/static';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
-import { DocumentBuilder, SwaggerModule, type OpenAPIObject } from '@nestjs/swagger';
-import type { Config } from '@app/platform';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { isNotModified, type Config } from '@app/platform';
+import { ICON, redocPage, SWAGGER_UI_SCRIPT, swaggerUiPage } from './documentation-pages';
+import { createDocument } from './openapi-document';
 
-/** The OpenAPI 3.1 document of every route. */
-export function createDocument(app: NestFastifyApplication, version: string): OpenAPIObject {
-  const builder = new DocumentBuilder()
-    .setOpenAPIVersion('3.1.0')
-    .setTitle('eventdeck')
-    .setDescription('A self-hosted hub for system events.')
-    .setVersion(version)
-    .setLicense('MIT', 'https://opensource.org/license/mit')
-    .addServer('/')
-    .addBearerAuth({ type: 'http', scheme: 'bearer', description: 'API_TOKEN, where one is set.' }, 'token');
-  return SwaggerModule.createDocument(app, builder.build());
+const SWAGGER_UI = dirname(require.resolve('swagger-ui-dist/package.json'));
+
+/** Beside the compiled file, where the build copies it (`copy-redoc.mjs`); run from the sources, in the dev dependency. */
+const REDOC = existsSync(join(__dirname, 'redoc')) ? join(__dirname, 'redoc') : dirname(require.resolve('redoc'));
+
+/** The folder of each file that the pages load, by path below the root; no other file is served. */
+const ASSETS: Record<string, string> = {
+  'docs/swagger-ui.css': SWAGGER_UI,
+  'docs/swagger-ui-bundle.js': SWAGGER_UI,
+  'redoc/redoc.standalone.js': REDOC,
+};
+
+/** Kept by browsers, but asked for again each time: an upgrade changes files under the same names. */
+const CACHE_CONTROL = 'no-cache';
+
+/**
+ * Serves the OpenAPI document at `/openapi.json`, Swagger UI at `/docs` and `/api/docs`, and ReDoc at `/redoc`, all from
+ * this process. Every reference in the pages is relative, so that they work below a path prefix too.
+ */
+export async function serveDocumentation(app: NestFastifyApplication, { version }: Config): Promise<void> {
+  const server: FastifyInstance = app.getHttpAdapter().getInstance();
+  await server.register(fastifyStatic, { root: SWAGGER_UI, serve: false, cacheControl: false });
+  for (const [path, folder] of Object.entries(ASSETS)) {
+    const name = path.slice(path.lastIndexOf('/') + 1);
+    server.get(`/${path}`, (_request, reply) => reply.header('cache-control', CACHE_CONTROL).sendFile(name, folder));
+  }
+  servePage(server, '/docs', swaggerUiPage);
+  servePage(server, '/api/docs', swaggerUiPage);
+  servePage(server, '/redoc', redocPage);
+  serveText(server, '/docs/swagger-ui-start.js', 'text/javascript', () => SWAGGER_UI_SCRIPT);
+  serveText(server, '/docs/icon.svg', 'image/svg+xml', () => ICON);
+  serveText(server, '/openapi.json', 'application/json', () => JSON.stringify(createDocument(app, version)));
 }
 
-/** Serves the document at `/openapi.json` and Swagger UI at `/docs` and `/api/docs`. */
-export function serveDocumentation(app: NestFastifyApplication, { version }: Config): void {
-  const document = (): OpenAPIObject => createDocument(app, version);
-  SwaggerModule.setup('docs', app, document, {
-    raw: ['json'],
-    jsonDocumentUrl: 'openapi.json',
-    customSiteTitle: 'eventdeck API',
+function servePage(server: FastifyInstance, path: string, page: (root: string) => string): void {
+  server.get(path, (request, reply) => {
+    void reply.type('text/html; charset=utf-8').header('cache-control', CACHE_CONTROL);
+    return reply.send(page(rootFrom(request.url)));
   });
-  SwaggerModule.setup('api/docs', app, document, { raw: false, customSiteTitle: 'eventdeck API' });
+}
+
+// From where the page was asked for: `/docs/` lies one level deeper than `/docs`.
+function rootFrom(url: string): string {
+  const [path = ''] = url.split('?', 1);
+  return '../'.repeat(path.split('/').length - 2);
+}
+
+function serveText(server: FastifyInstance, path: string, type: string, text: () => string): void {
+  let made: { text: string; etag: string } | undefined;
+  server.get(path, (request: FastifyRequest, reply: FastifyReply) => {
+    // At the first request: every route is known then.
+    made ??= withEtag(text());
+    void reply.headers({ etag: made.etag, 'cache-control': CACHE_CONTROL });
+    if (isNotModified(request.headers['if-none-match'], made.etag)) return reply.code(304).send();
+    return reply.type(`${type}; charset=utf-8`).send(made.text);
+  });
+}
+
+function withEtag(text: string): { text: string; etag: string } {
+  return { text, etag: `"${createHash('sha256').update(text).digest('base64url')}"` };
 }

@@ -1,29 +1,29 @@
 import { Controller, Get, Inject } from '@nestjs/common';
 import { ApiOperation, ApiProperty, ApiResponse, ApiSchema, ApiTags } from '@nestjs/swagger';
-import { ApiProblems, CONFIG, type Config } from '@app/platform';
+import { CONFIG, type Config } from '@app/platform';
 
 /** What this service is and where its parts are. */
 @ApiSchema({ name: 'ServiceIndex' })
 export class ServiceIndex {
-  @ApiProperty({ example: 'eventdeck' })
+  @ApiProperty({ description: 'The name of this instance: `SERVICE_NAME`.', example: 'eventdeck' })
   name: string;
 
-  @ApiProperty({ example: '0.1.0' })
+  @ApiProperty({ description: 'The version of the software.', example: '0.1.0' })
   version: string;
 
-  @ApiProperty({ example: '/api/events' })
+  @ApiProperty({ description: 'The path of the events API.', example: '/api/events' })
   events: string;
 
-  @ApiProperty({ example: '/health' })
+  @ApiProperty({ description: 'The path of the health report.', example: '/health' })
   health: string;
 
-  @ApiProperty({ example: '/docs' })
+  @ApiProperty({ description: 'The path of Swagger UI.', example: '/docs' })
   docs: string;
 
-  @ApiProperty({ example: '/redoc' })
+  @ApiProperty({ description: 'The path of ReDoc.', example: '/redoc' })
   redoc: string;
 
-  @ApiProperty({ example: '/openapi.json' })
+  @ApiProperty({ description: 'The path of this OpenAPI document.', example: '/openapi.json' })
   openapi: string;
 }
 
@@ -36,7 +36,6 @@ export class RootController {
   @Get()
   @ApiOperation({ operationId: 'getServiceIndex', summary: 'Name, version, and where things are' })
   @ApiResponse({ status: 200, description: 'Where things are.', type: ServiceIndex })
-  @ApiProblems()
   index(): ServiceIndex {
     const { serviceName: name, version } = this.config;
     return {

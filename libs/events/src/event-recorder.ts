@@ -62,7 +62,8 @@ export class EventRecorder implements OnModuleDestroy {
         continue;
       }
       if (this.stopping.signal.aborted) return;
-      for (const event of this.waiting.slice(logged)) this.logger.warn({ message: 'event not stored yet', event });
+      for (const event of this.waiting.slice(logged))
+        this.logger.warn(`event not stored yet: ${JSON.stringify(event)}`);
       logged = this.waiting.length;
       await sleep(RETRY_MS, undefined, { signal: this.stopping.signal, ref: false }).catch(() => undefined);
     }

@@ -25,7 +25,7 @@ export class CreateEventDto {
   event_type: string;
 
   @IsSeverity()
-  @ApiProperty({ enum: SEVERITIES, enumName: 'Severity', example: 'info' })
+  @ApiProperty({ enum: SEVERITIES, enumName: 'Severity', description: 'How bad it is.', example: 'info' })
   severity: Severity;
 
   @Text({ max: LIMITS.message, description: 'What happened, for a human.', example: 'api 1.4.2 is live' })
@@ -44,6 +44,7 @@ export class CreateEventDto {
 
   @IsOptional()
   @Text({
+    min: 0,
     max: LIMITS.source,
     nullable: true,
     required: false,
@@ -68,52 +69,104 @@ export class CreateEventDto {
 @ApiSchema({ name: 'UpdateEvent' })
 export class UpdateEventDto {
   @MayBeAbsent()
-  @Text({ max: LIMITS.eventType, required: false, example: 'deployment' })
+  @Text({
+    max: LIMITS.eventType,
+    required: false,
+    description: 'What kind of thing happened.',
+    example: 'deployment',
+  })
   event_type?: string;
 
   @MayBeAbsent()
   @IsSeverity()
-  @ApiProperty({ enum: SEVERITIES, enumName: 'Severity', required: false, example: 'warning' })
+  @ApiProperty({
+    enum: SEVERITIES,
+    enumName: 'Severity',
+    required: false,
+    description: 'How bad it is.',
+    example: 'warning',
+  })
   severity?: Severity;
 
   @MayBeAbsent()
-  @Text({ max: LIMITS.message, required: false, example: 'api 1.4.2 is live, with two slow pods' })
+  @Text({
+    max: LIMITS.message,
+    required: false,
+    description: 'What happened, for a human.',
+    example: 'api 1.4.2 is live, with two slow pods',
+  })
   message?: string;
 
   @IsOptional()
   @IsDetails()
-  @ApiPropertyOptional({ type: 'object', additionalProperties: true, nullable: true, example: EXAMPLE_DETAILS })
+  @ApiPropertyOptional({
+    type: 'object',
+    additionalProperties: true,
+    nullable: true,
+    description: 'Anything else, as JSON: at most 32 levels and 256 KiB; replaced as a whole.',
+    example: EXAMPLE_DETAILS,
+  })
   details?: Record<string, unknown> | null;
 
   @IsOptional()
-  @Text({ max: LIMITS.source, nullable: true, required: false, example: 'api' })
+  @Text({ min: 0, max: LIMITS.source, nullable: true, required: false, example: 'api' })
   source?: string | null;
 
   @MayBeAbsent()
   @IsTimestamp()
-  @ApiProperty({ type: 'string', format: 'date-time', required: false, example: '2026-01-31T09:30:00.000Z' })
+  @ApiProperty({
+    type: 'string',
+    format: 'date-time',
+    required: false,
+    description: 'When it happened (RFC 3339, from 1970 to one day ahead).',
+    example: '2026-01-31T09:30:00.000Z',
+  })
   timestamp?: string;
 }
 
 /** A stored event. */
 @ApiSchema({ name: 'Event' })
 export class EventDto {
-  @ApiProperty({ type: 'integer', format: 'int64', minimum: 1, maximum: Number.MAX_SAFE_INTEGER, example: 42 })
+  @ApiProperty({
+    type: 'integer',
+    format: 'int64',
+    minimum: 1,
+    maximum: Number.MAX_SAFE_INTEGER,
+    description: 'Ascending in the order of storing; always an exact JSON number.',
+    example: 42,
+  })
   id: number;
 
-  @ApiProperty({ type: 'string', maxLength: LIMITS.eventType, example: 'deployment' })
+  @ApiProperty({
+    type: 'string',
+    maxLength: LIMITS.eventType,
+    description: 'What kind of thing happened.',
+    example: 'deployment',
+  })
   event_type: string;
 
-  @ApiProperty({ enum: SEVERITIES, enumName: 'Severity', example: 'info' })
+  @ApiProperty({ enum: SEVERITIES, enumName: 'Severity', description: 'How bad it is.', example: 'info' })
   severity: Severity;
 
-  @ApiProperty({ type: 'string', example: 'api 1.4.2 is live' })
+  @ApiProperty({ type: 'string', description: 'What happened, for a human.', example: 'api 1.4.2 is live' })
   message: string;
 
-  @ApiProperty({ type: 'object', additionalProperties: true, nullable: true, example: EXAMPLE_DETAILS })
+  @ApiProperty({
+    type: 'object',
+    additionalProperties: true,
+    nullable: true,
+    description: 'Anything else, as JSON.',
+    example: EXAMPLE_DETAILS,
+  })
   details: Record<string, unknown> | null;
 
-  @ApiProperty({ type: 'string', maxLength: LIMITS.source, nullable: true, example: 'api' })
+  @ApiProperty({
+    type: 'string',
+    maxLength: LIMITS.source,
+    nullable: true,
+    description: 'Which service it happened to.',
+    example: 'api',
+  })
   source: string | null;
 
   @ApiProperty({
@@ -141,19 +194,34 @@ export class EventDto {
   updated_at: string;
 }
 
+/** How many events there are of each severity. */
+@ApiSchema({ name: 'SeverityCounts' })
+export class SeverityCountsDto implements Record<Severity, number> {
+  @ApiProperty({ type: 'integer', minimum: 0 })
+  info: number;
+
+  @ApiProperty({ type: 'integer', minimum: 0 })
+  warning: number;
+
+  @ApiProperty({ type: 'integer', minimum: 0 })
+  error: number;
+
+  @ApiProperty({ type: 'integer', minimum: 0 })
+  critical: number;
+}
+
 /** Counts over all events. */
 @ApiSchema({ name: 'EventStats' })
 export class EventStatsDto {
-  @ApiProperty({ type: 'integer', minimum: 0, example: 142 })
+  @ApiProperty({ type: 'integer', minimum: 0, description: 'All events.', example: 142 })
   total_events: number;
 
   @ApiProperty({
-    type: 'object',
-    additionalProperties: { type: 'integer', minimum: 0 },
+    type: () => SeverityCountsDto,
     description: 'Events of each severity; all four are always there.',
     example: { info: 120, warning: 14, error: 7, critical: 1 },
   })
-  events_by_severity: Record<string, number>;
+  events_by_severity: SeverityCountsDto;
 
   @ApiProperty({
     type: 'object',
@@ -170,7 +238,7 @@ export class EventStatsDto {
     type: 'string',
     format: 'date-time',
     nullable: true,
-    description: 'The newest timestamp.',
+    description: 'The newest timestamp; null when there is no event.',
     example: '2026-01-31T09:30:00.000Z',
   })
   last_event_timestamp: string | null;
@@ -189,25 +257,22 @@ export class PageQueryDto {
 export class ListEventsQueryDto extends PageQueryDto {
   @QueryList((value) => checkText(value, 1, LIMITS.eventType), {
     type: 'array',
-    items: { type: 'string', minLength: 1, maxLength: LIMITS.eventType },
+    items: { type: 'string', minLength: 1, maxLength: LIMITS.eventType, example: 'deployment' },
     description: 'Only events of this type; may repeat (any of them).',
-    example: ['deployment'],
   })
   event_type?: string[];
 
   @QueryList(checkSeverity, {
     type: 'array',
-    items: { type: 'string', enum: [...SEVERITIES] },
+    items: { $ref: '#/components/schemas/Severity' },
     description: 'Only events of this severity; may repeat (any of them).',
-    example: ['error', 'critical'],
   })
   severity?: Severity[];
 
   @QueryList((value) => checkText(value, 1, LIMITS.source), {
     type: 'array',
-    items: { type: 'string', minLength: 1, maxLength: LIMITS.source },
+    items: { type: 'string', minLength: 1, maxLength: LIMITS.source, example: 'api' },
     description: 'Only events of this source; may repeat (any of them).',
-    example: ['api'],
   })
   source?: string[];
 }

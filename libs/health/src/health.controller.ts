@@ -1,9 +1,16 @@
 import { Controller, Get, Header } from '@nestjs/common';
 import { ApiExtraModels, ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagger';
 import type { HealthCheckResult } from '@nestjs/terminus';
-import { ApiProblems } from '@app/platform';
 import { DatabaseHealthDto, HealthCheckDto, HealthReportDto, LivenessDto, ServiceHealthDto } from './health.dto';
 import { HealthService } from './health.service';
+
+const NO_ANSWER = { status: 'down', message: 'PostgreSQL does not answer', responseTime: 2000 };
+const DOWN = { postgres: NO_ANSWER, migrations: NO_ANSWER };
+const MIGRATIONS_PENDING = {
+  migrations: { status: 'down', message: '1 migrations are still to run: npm run migration:run', responseTime: 2 },
+};
+const POSTGRES_UP = { postgres: { status: 'up', responseTime: 1 } };
+const REDIS_UP = { redis: { status: 'up', responseTime: 1 } };
 
 /** The probes, and the paths that clients of the earlier backend ask. */
 @ApiTags('health')
@@ -16,8 +23,12 @@ export class HealthController {
   @Header('Cache-Control', 'no-store')
   @ApiOperation({ operationId: 'getHealth', summary: 'Check every dependency' })
   @ApiResponse({ status: 200, description: 'Everything answers; Redis may be degraded.', type: HealthReportDto })
-  @ApiResponse({ status: 503, description: 'A dependency that is needed is down.', type: HealthReportDto })
-  @ApiProblems()
+  @ApiResponse({
+    status: 503,
+    description: 'A dependency that is needed is down.',
+    type: HealthReportDto,
+    example: { status: 'error', info: REDIS_UP, error: DOWN, details: { ...REDIS_UP, ...DOWN } },
+  })
   report(): Promise<HealthCheckResult> {
     return this.health.report();
   }
@@ -26,7 +37,6 @@ export class HealthController {
   @Header('Cache-Control', 'no-store')
   @ApiOperation({ operationId: 'getLiveness', summary: 'Tell that the process lives' })
   @ApiResponse({ status: 200, description: 'The process answers.', type: LivenessDto })
-  @ApiProblems()
   live(): LivenessDto {
     return { status: 'ok' };
   }
@@ -39,8 +49,13 @@ export class HealthController {
     status: 503,
     description: 'Not now: no database, migrations to run, or a shutdown.',
     type: HealthReportDto,
+    example: {
+      status: 'error',
+      info: POSTGRES_UP,
+      error: MIGRATIONS_PENDING,
+      details: { ...POSTGRES_UP, ...MIGRATIONS_PENDING },
+    },
   })
-  @ApiProblems()
   ready(): Promise<HealthCheckResult> {
     return this.health.readiness();
   }
@@ -49,7 +64,6 @@ export class HealthController {
   @Header('Cache-Control', 'no-store')
   @ApiOperation({ operationId: 'getServiceHealth', summary: 'Tell that the service answers' })
   @ApiResponse({ status: 200, description: 'The service answers.', type: ServiceHealthDto })
-  @ApiProblems()
   summary(): ServiceHealthDto {
     return this.health.summary();
   }
@@ -58,7 +72,6 @@ export class HealthController {
   @Header('Cache-Control', 'no-store')
   @ApiOperation({ operationId: 'getDatabaseHealth', summary: 'Tell how the databases are' })
   @ApiResponse({ status: 200, description: 'How they are, also when they are away.', type: DatabaseHealthDto })
-  @ApiProblems()
   databases(): Promise<DatabaseHealthDto> {
     return this.health.databases();
   }
@@ -67,7 +80,6 @@ export class HealthController {
   @Header('Cache-Control', 'no-store')
   @ApiOperation({ operationId: 'getDbHealth', summary: 'The same as /api/health/database' })
   @ApiResponse({ status: 200, description: 'How they are, also when they are away.', type: DatabaseHealthDto })
-  @ApiProblems()
   dbHealth(): Promise<DatabaseHealthDto> {
     return this.health.databases();
   }

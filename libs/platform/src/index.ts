@@ -18,5 +18,5 @@ export { completeDocument } from './http/openapi-document';
 export { Problem, ProblemError } from './http/problem';
 export { ProblemFilter } from './http/problem.filter';
 export { JsonText, JsonTextInterceptor } from './http/json-text';
-export { AsSent, checkText, QueryInteger, QueryList, RequestPipe, rule, Text } from './http/validation';
+export { checkText, QueryInteger, QueryList, RequestPipe, rule, Text } from './http/validation';
 export { createLogger, NestLogger } from './logging/logger';

@@ -26,7 +26,8 @@ export function requireToken(token: string): onRequestHookHandler {
   };
 }
 
-function isOpen(url: string): boolean {
+/** Whether a URL needs no token, whatever the configuration. */
+export function isOpen(url: string): boolean {
   return pathOf(url) === '' || isBelow(OPEN_PATHS, url);
 }
 

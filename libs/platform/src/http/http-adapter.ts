@@ -8,6 +8,7 @@ import type { HttpConfig } from '../config/config';
 import { AppError, type ErrorKind } from './app-error';
 import { problemHeaders, statusOf, toProblem } from './problem';
 import { sendProblem, toAppError } from './problem.filter';
+import { setSecurityHeaders } from './security-headers';
 
 /** Bytes of a JSON body; more is 413. */
 export const MAX_BODY_BYTES = 1024 * 1024;
@@ -37,6 +38,7 @@ export function createHttpAdapter(config: HttpConfig, logger: Logger): FastifyAd
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: MAX_PARAMETER_LENGTH },
     frameworkErrors: (error: Error, request: FastifyRequest, reply: FastifyReply) => {
       void reply.header('x-request-id', request.id);
+      setSecurityHeaders(request.raw, reply.raw);
       sendProblem(toAppError(error), request, reply);
     },
     clientErrorHandler: answerBrokenRequest,

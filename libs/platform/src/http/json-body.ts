@@ -1,4 +1,4 @@
-import { AppError, invalid, type FieldError } from './app-error';
+import { AppError, invalid, MAX_ERRORS, type FieldError } from './app-error';
 
 /** Levels of nesting read in any body; each field may allow fewer. */
 const MAX_DEPTH = 64;
@@ -6,8 +6,8 @@ const MAX_DEPTH = 64;
 /** Keys that could reach an object's prototype wherever the value is merged later. */
 const FORBIDDEN_KEYS = new Set(['__proto__', 'constructor']);
 
-/** Errors listed in one answer. */
-const MAX_ERRORS = 20;
+/** Characters of a name that an answer repeats. */
+const MAX_NAME_LENGTH = 100;
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 
@@ -86,6 +86,7 @@ function pushChildren(place: Place, waiting: Place[], errors: FieldError[]): voi
       waiting.push({ value: value[key], depth: depth + 1, key, parent: place });
   } else if (typeof value === 'object' && value !== null) {
     for (const key of Object.keys(value).reverse()) {
+      if (errors.length >= MAX_ERRORS) return;
       const child = { value: (value as Record<string, unknown>)[key], depth: depth + 1, key, parent: place };
       const problem = FORBIDDEN_KEYS.has(key) ? `must not have the key ${key}` : checkText(key);
       if (problem === undefined) waiting.push(child);
@@ -102,7 +103,16 @@ function pointer(place: Place): string {
   return ['#', ...steps].join('/');
 }
 
-/** One step of a JSON Pointer (RFC 6901, sections 3 and 6: the URI fragment form). */
+/**
+ * One step of a JSON Pointer (RFC 6901, sections 3 and 6: the URI fragment form). A key too long to be meant is cut, or
+ * a body of one such key would come back three times as long.
+ */
 export function escapePointer(step: string): string {
-  return encodeURIComponent(step.replaceAll('~', '~0').replaceAll('/', '~1'));
+  return encodeURIComponent(shorten(step).replaceAll('~', '~0').replaceAll('/', '~1'));
+}
+
+/** A name as it stands in an answer: its first 100 characters. */
+export function shorten(name: string): string {
+  const characters = Array.from(name.slice(0, 2 * MAX_NAME_LENGTH + 1));
+  return characters.length > MAX_NAME_LENGTH ? `${characters.slice(0, MAX_NAME_LENGTH).join('')}…` : name;
 }

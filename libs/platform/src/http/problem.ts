@@ -25,7 +25,11 @@ export class ProblemError {
 
 /** An error answer after RFC 9457 (Problem Details for HTTP APIs). */
 export class Problem {
-  @ApiProperty({ example: 'about:blank' })
+  @ApiProperty({
+    format: 'uri-reference',
+    description: 'Always `about:blank`: the status says what kind of problem it is.',
+    example: 'about:blank',
+  })
   type: string;
 
   @ApiProperty({ description: 'The name of the status.', example: 'Unprocessable Entity' })

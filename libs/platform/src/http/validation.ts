@@ -1,40 +1,53 @@
-import { applyDecorators, ValidationPipe, type ArgumentMetadata, type ValidationError } from '@nestjs/common';
+import { applyDecorators, Injectable, type ArgumentMetadata, type PipeTransform, type Type } from '@nestjs/common';
 import { ApiProperty, type ApiPropertyOptions } from '@nestjs/swagger';
-import { Transform } from 'class-transformer';
-import { registerDecorator, type ValidationOptions } from 'class-validator';
+import { plainToInstance, Transform } from 'class-transformer';
+import {
+  getMetadataStorage,
+  registerDecorator,
+  validate,
+  type ValidationError,
+  type ValidationOptions,
+} from 'class-validator';
 import { AppError, invalid, type FieldError } from './app-error';
-import { escapePointer } from './json-body';
+import { escapePointer, shorten } from './json-body';
 
 /** Validates bodies, queries and path parameters against their DTO classes: 422 with every broken rule. */
-export class RequestPipe extends ValidationPipe {
-  constructor() {
-    super({
-      transform: true,
-      whitelist: true,
-      forbidNonWhitelisted: true,
-      forbidUnknownValues: false,
-      stopAtFirstError: true,
-    });
-  }
-
-  override async transform(value: unknown, metadata: ArgumentMetadata): Promise<unknown> {
-    if (metadata.type === 'body') requireObject(value);
-    try {
-      return await super.transform(value, metadata);
-    } catch (error) {
-      throw error instanceof BrokenRules ? invalid(fieldErrors(error.errors, metadata.type)) : error;
-    }
-  }
-
-  override createExceptionFactory(): (errors?: ValidationError[]) => Error {
-    return (errors = []) => new BrokenRules(errors);
+@Injectable()
+export class RequestPipe implements PipeTransform {
+  async transform(value: unknown, { type, metatype }: ArgumentMetadata): Promise<unknown> {
+    if (type === 'body') requireObject(value);
+    const known = metatype && knownNames(metatype);
+    // Without rules it is no DTO but a single parameter, and its own pipe needs the text as it was sent.
+    if (!known?.size) return value;
+    const given = Object.entries(value as object);
+    const fields = Object.fromEntries(given.filter(([name]) => known.has(name)));
+    const dto = toInstance(metatype as Type<object>, fields, type);
+    const unknown = given.filter(([name]) => !known.has(name));
+    const errors = [
+      ...unknown.map(([name]) => fieldError(`${shorten(name)} is not known here`, name, type)),
+      ...fieldErrors(await validate(dto, { stopAtFirstError: true }), type),
+    ];
+    if (errors.length > 0) throw invalid(errors);
+    return dto;
   }
 }
 
-class BrokenRules extends Error {
-  constructor(readonly errors: ValidationError[]) {
-    super('validation failed');
+const namesOf = new Map<Type, ReadonlySet<string>>();
+
+/** The properties of a DTO class that have a rule; none for `String`, `Object` and the like. */
+function knownNames(metatype: Type): ReadonlySet<string> {
+  let names = namesOf.get(metatype);
+  if (!names) {
+    const rules = getMetadataStorage().getTargetValidationMetadatas(metatype, '', false, false);
+    names = new Set(rules.map(({ propertyName }) => propertyName));
+    namesOf.set(metatype, names);
   }
+  return names;
+}
+
+// class-transformer would copy a body deeply: in quadratic time, and without keys such as `toString`.
+function toInstance(dto: Type<object>, fields: object, place: ArgumentMetadata['type']): object {
+  return place === 'body' ? Object.assign(new dto(), fields) : plainToInstance(dto, fields);
 }
 
 function requireObject(value: unknown): void {
@@ -46,11 +59,12 @@ function requireObject(value: unknown): void {
 
 function fieldErrors(errors: ValidationError[], place: ArgumentMetadata['type']): FieldError[] {
   return errors.flatMap(({ property, constraints = {} }) =>
-    Object.entries(constraints).map(([rule, message]) => {
-      const detail = rule === 'whitelistValidation' ? `${property} is not known here` : message;
-      return place === 'body' ? { detail, pointer: `#/${escapePointer(property)}` } : { detail, parameter: property };
-    }),
+    Object.values(constraints).map((message) => fieldError(message, property, place)),
   );
+}
+
+function fieldError(detail: string, name: string, place: ArgumentMetadata['type']): FieldError {
+  return place === 'body' ? { detail, pointer: `#/${escapePointer(name)}` } : { detail, parameter: shorten(name) };
 }
 
 /** A property decorator of one rule; `check` returns what is wrong, without the property's name, or `undefined`. */
