@@ -1,4 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { until } from './services';
 
@@ -15,6 +16,12 @@ export interface ApiProcess {
   stop(signal?: NodeJS.Signals): Promise<number | null>;
 }
 
+/** A process that may not listen yet. */
+export interface StartingProcess extends Omit<ApiProcess, 'url'> {
+  /** @throws EndedEarly when it ends instead */
+  listening(): Promise<ApiProcess>;
+}
+
 /** What a process said that ended before it listened. */
 export class EndedEarly extends Error {
   constructor(
@@ -25,36 +32,60 @@ export class EndedEarly extends Error {
   }
 }
 
-/**
- * Starts `dist` with nothing in its environment but `variables` and a free port; resolves once it listens.
- *
- * @throws EndedEarly when it ends instead
- */
-export async function startProcess(variables: Record<string, string>, cwd?: string): Promise<ApiProcess> {
+/** Starts `dist` with nothing in its environment but `variables` and a free port, in a folder without a `.env`. */
+export function launchProcess(variables: Record<string, string>, cwd = tmpdir()): StartingProcess {
   const env = { PATH: process.env.PATH, PORT: '0', ...variables };
-  const child = spawn(process.execPath, [MAIN], { env, stdio: ['ignore', 'pipe', 'pipe'], ...(cwd && { cwd }) });
+  const child = spawn(process.execPath, [MAIN], { env, cwd, stdio: ['ignore', 'pipe', 'pipe'] });
   let output = '';
   let code: number | null | undefined;
   const collect = (chunk: Buffer): void => void (output += chunk.toString());
   child.stdout.on('data', collect);
   child.stderr.on('data', collect);
   const closed = new Promise<number | null>((resolve) => child.once('close', (status) => resolve((code = status))));
-  const address = (): string | undefined => /listens on (http:\/\/\S+)/.exec(output)?.[1];
-  try {
-    await until(() => address() !== undefined || code !== undefined, 'the application listens', 30_000);
-  } catch (error) {
-    child.kill('SIGKILL');
-    throw error;
-  }
-  const url = address();
-  if (url === undefined) throw new EndedEarly((await closed) ?? null, output);
-  return {
-    url,
+  const starting = {
     child,
     output: () => output,
-    stop: (signal = 'SIGTERM') => {
+    stop: (signal: NodeJS.Signals = 'SIGTERM') => {
       child.kill(signal);
       return closed;
     },
+  };
+  const address = (): string | undefined => /listens on (http:\/\/[^\s"]+)/.exec(output)?.[1];
+  return {
+    ...starting,
+    listening: async () => {
+      await until(() => address() !== undefined || code !== undefined, 'the application listens', 30_000);
+      const url = address();
+      if (url === undefined) throw new EndedEarly((await closed) ?? null, output);
+      return { ...starting, url };
+    },
+  };
+}
+
+/**
+ * `launchProcess`, resolving once it listens.
+ *
+ * @throws EndedEarly when it ends instead
+ */
+export async function startProcess(variables: Record<string, string>, cwd?: string): Promise<ApiProcess> {
+  const starting = launchProcess(variables, cwd);
+  try {
+    return await starting.listening();
+  } catch (error) {
+    starting.child.kill('SIGKILL');
+    throw error;
+  }
+}
+
+/** `launchProcess` for the tests of a file or a `describe`: what they leave running is killed after each. */
+export function useProcesses(): typeof launchProcess {
+  const launched: StartingProcess[] = [];
+  afterEach(async () => {
+    await Promise.all(launched.splice(0).map(({ stop }) => stop('SIGKILL')));
+  });
+  return (variables, cwd) => {
+    const starting = launchProcess(variables, cwd);
+    launched.push(starting);
+    return starting;
   };
 }

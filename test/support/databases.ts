@@ -3,6 +3,7 @@ import { Client } from 'pg';
 // Relative, as in ormconfig.ts: Jest's global setup knows no path aliases.
 import { loadConfig, MigrationDataSource } from '../../libs/platform/src';
 import { schema } from '../../ormconfig';
+import { testEnvironment } from './environment';
 
 /** A database of its own on the server of the test run. */
 export interface TestDatabase {
@@ -17,6 +18,23 @@ export async function createDatabase(serverUrl: string, template?: string): Prom
   return {
     url: withDatabase(serverUrl, name),
     drop: () => execute(serverUrl, `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`),
+  };
+}
+
+/** `createDatabase`, a clone of the migrated database unless told otherwise, dropped after each test of a file or a `describe`. */
+export function useDatabases(): (template?: string | null) => Promise<TestDatabase> {
+  const created: TestDatabase[] = [];
+  afterEach(async () => {
+    await Promise.all(created.splice(0).map((database) => database.drop()));
+  });
+  return async (template) => {
+    const environment = testEnvironment();
+    const database = await createDatabase(
+      environment.postgresUrl,
+      template === null ? undefined : (template ?? environment.template),
+    );
+    created.push(database);
+    return database;
   };
 }
 
@@ -51,7 +69,17 @@ export function databaseName(url: string): string {
   return new URL(url).pathname.slice(1);
 }
 
-function withDatabase(url: string, name: string): string {
+/** Makes a database unreachable, its open connections too, as if its server were away; returns what brings it back. */
+export async function takeAway(url: string): Promise<() => Promise<void>> {
+  const { postgresUrl } = testEnvironment();
+  const name = databaseName(url);
+  await execute(postgresUrl, `ALTER DATABASE ${name} ALLOW_CONNECTIONS false`);
+  await query(postgresUrl, 'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1', [name]);
+  return () => execute(postgresUrl, `ALTER DATABASE ${name} ALLOW_CONNECTIONS true`);
+}
+
+/** The URL of another database on the same server. */
+export function withDatabase(url: string, name: string): string {
   const changed = new URL(url);
   changed.pathname = `/${name}`;
   return changed.toString();

@@ -24,7 +24,7 @@ export async function send<Body = unknown>(
     ...(json !== undefined && { body: JSON.stringify(json) }),
   });
   const text = await response.text();
-  const isJson = /json/.test(response.headers.get('content-type') ?? '');
+  const isJson = (response.headers.get('content-type') ?? '').includes('json');
   return {
     status: response.status,
     headers: response.headers,

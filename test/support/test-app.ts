@@ -1,9 +1,10 @@
 import 'reflect-metadata';
 import { randomBytes } from 'node:crypto';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { Redis } from 'ioredis';
 import { createApp } from '../../apps/api/src/app';
 import { createLogger, loadConfig } from '@app/platform';
-import { createDatabase, query } from './databases';
+import { createDatabase, query, type TestDatabase } from './databases';
 import { testEnvironment } from './environment';
 
 /** The application, listening on a free port of the loopback, on a database of its own. */
@@ -17,12 +18,12 @@ export interface TestApp {
 }
 
 /**
- * Starts the application as it runs, on a clone of the migrated database; its cache is in Redis under a prefix of its
- * own. `variables` are environment variables on top.
+ * Starts the application as it runs, on a clone of the migrated database, or on `shared`, which stays when it closes;
+ * its cache is in Redis under a prefix of its own. `variables` are environment variables on top.
  */
-export async function startApp(variables: Record<string, string> = {}): Promise<TestApp> {
+export async function startApp(variables: Record<string, string> = {}, shared?: TestDatabase): Promise<TestApp> {
   const { postgresUrl, template, redisUrl } = testEnvironment();
-  const database = await createDatabase(postgresUrl, template);
+  const database = shared ?? (await createDatabase(postgresUrl, template));
   const config = loadConfig({
     DATABASE_URL: database.url,
     REDIS_URL: redisUrl,
@@ -40,7 +41,22 @@ export async function startApp(variables: Record<string, string> = {}): Promise<
     sql: (text, values) => query(database.url, text, values),
     close: async () => {
       await app.close();
-      await database.drop();
+      if (config.cache.mode === 'redis') await removeKeys(config.cache.redisUrl ?? '', config.cache.prefix);
+      if (!shared) await database.drop();
     },
   };
+}
+
+/** Removes the keys of a test from Redis, where that is still there. */
+async function removeKeys(redisUrl: string, prefix: string): Promise<void> {
+  const redis = new Redis(redisUrl, { lazyConnect: true, disconnectTimeout: 0, retryStrategy: () => null });
+  redis.on('error', () => undefined);
+  try {
+    await redis.connect();
+  } catch {
+    return;
+  }
+  const keys = await redis.keys(`${prefix}*`);
+  if (keys.length > 0) await redis.del(keys);
+  await redis.quit();
 }

@@ -18,6 +18,11 @@ export class HealthEvents {
     @Inject(CONFIG) private readonly config: Config,
   ) {}
 
+  /** Takes note of a check that looks at no dependency: it leaves what is known of their health as it is. */
+  observeAnswer(kind: CheckKind, details: Record<string, unknown>): void {
+    this.observe(kind, this.last.get(kind)?.health ?? 'healthy', details);
+  }
+
   /** Takes note of an outcome; never blocks. */
   observe(kind: CheckKind, health: Health, details: Record<string, unknown>): void {
     const now = performance.now();

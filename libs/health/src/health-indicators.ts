@@ -1,7 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { HealthIndicatorService, type HealthIndicatorResult } from '@nestjs/terminus';
-import type { Redis } from 'ioredis';
-import { CacheService, DatabaseService, REDIS } from '@app/platform';
+import { CacheService, CONFIG, DatabaseService, type Config } from '@app/platform';
 
 /** Milliseconds each check may take. */
 const TIME_LIMIT = { postgres: 2000, migrations: 2000, redis: 500 };
@@ -13,7 +12,7 @@ export class HealthIndicators {
     private readonly indicators: HealthIndicatorService,
     private readonly database: DatabaseService,
     private readonly cache: CacheService,
-    @Inject(REDIS) private readonly redis: Redis | undefined,
+    @Inject(CONFIG) private readonly config: Config,
   ) {}
 
   /** Down when PostgreSQL does not answer. */
@@ -38,17 +37,11 @@ export class HealthIndicators {
   /** Degraded, never down, when Redis does not answer: the database then serves every read. */
   async redisCache(): Promise<HealthIndicatorResult<'redis'>> {
     const check = this.indicators.check('redis');
-    const { redis } = this;
-    if (!redis) return check.up({ configured: false });
-    const { redis: result } = await check
-      .attempt(async () => {
-        await redis.ping();
-      })
-      .withTimeout(TIME_LIMIT.redis);
-    if (result.status === 'down') return check.degraded({ message: 'Redis does not answer; reads go to the database' });
-    const { status, ...details } = result;
-    const cache = this.cache.status();
-    return status === 'up' && cache === 'connected' ? check.up(details) : check.degraded({ ...details, cache });
+    if (this.config.cache.mode !== 'redis') return check.up({ configured: false });
+    const { redis } = await check.attempt(() => this.cache.ping()).withTimeout(TIME_LIMIT.redis);
+    return redis.status === 'up'
+      ? { redis }
+      : check.degraded({ message: 'Redis does not answer; reads go to the database' });
   }
 }
 

@@ -43,7 +43,7 @@ export class HealthService {
 
   /** That the process answers. */
   summary(): ServiceHealthDto {
-    this.events.observe('health_check', 'healthy', { check: 'summary' });
+    this.events.observeAnswer('health_check', { check: 'summary' });
     return {
       status: 'healthy',
       mode: this.server.isEmbedded ? 'embedded' : 'external',
@@ -71,6 +71,8 @@ export class HealthService {
   }
 
   private observe({ status, details }: HealthCheckResult): void {
+    // A shutdown says nothing of how the dependencies are, and leaves an event of its own.
+    if (status === 'shutting_down') return;
     const statuses = Object.entries(details).map(([name, check]) => [name, check.status]);
     this.events.observe(
       'health_check',

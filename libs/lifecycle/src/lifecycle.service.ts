@@ -1,10 +1,4 @@
-import {
-  Inject,
-  Injectable,
-  type OnApplicationBootstrap,
-  type OnApplicationShutdown,
-  type OnModuleDestroy,
-} from '@nestjs/common';
+import { Inject, Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import { EventRecorder } from '@app/events';
 import { CONFIG, DatabaseServer, type Config } from '@app/platform';
 import { ServiceRunsService, type CrashedRun } from './service-runs.service';
@@ -14,9 +8,9 @@ const MISSED_HEARTBEATS = 3;
 
 /** Records the starts, stops and crashes of the service, through Nest's own hooks. */
 @Injectable()
-export class LifecycleService implements OnApplicationBootstrap, OnModuleDestroy, OnApplicationShutdown {
+export class LifecycleService implements OnApplicationBootstrap, OnApplicationShutdown {
   private timer: NodeJS.Timeout | undefined;
-  private beating: Promise<void> = Promise.resolve();
+  private beating: Promise<void> | undefined;
   /** Since when every heartbeat of this process reached the database, in `performance.now()` milliseconds. */
   private steadySince: number | undefined;
 
@@ -46,13 +40,13 @@ export class LifecycleService implements OnApplicationBootstrap, OnModuleDestroy
     this.timer = setInterval(() => this.beat(), this.config.heartbeatMs).unref();
   }
 
-  async onModuleDestroy(): Promise<void> {
+  /**
+   * By now HTTP is closed, and the database is still there: TypeORM's module shuts down after its importers. The
+   * heartbeats end only here, or a shutdown that takes its time would be reported as a crash.
+   */
+  async onApplicationShutdown(signal?: string): Promise<void> {
     clearInterval(this.timer);
     await this.beating;
-  }
-
-  /** By now HTTP is closed, and the database is still there: TypeORM's module shuts down after its importers. */
-  async onApplicationShutdown(signal?: string): Promise<void> {
     const uptime = Math.round(process.uptime());
     this.recorder.record({
       event_type: 'system_shutdown',
@@ -64,16 +58,19 @@ export class LifecycleService implements OnApplicationBootstrap, OnModuleDestroy
     await this.runs.end().catch(() => undefined);
   }
 
+  // One at a time: behind a database that hangs they would queue up, and the shutdown would wait for all of them.
   private beat(): void {
-    this.beating = this.beating.then(async () => {
-      try {
-        await this.runs.beat();
-        await this.reportCrashes();
-      } catch {
-        // The database is away, which health reports; the next heartbeat tries again.
-        this.steadySince = undefined;
-      }
-    });
+    this.beating ??= this.tryBeat().finally(() => (this.beating = undefined));
+  }
+
+  private async tryBeat(): Promise<void> {
+    try {
+      await this.runs.beat();
+      await this.reportCrashes();
+    } catch {
+      // The database is away, which health reports; the next heartbeat tries again.
+      this.steadySince = undefined;
+    }
   }
 
   // After a start or an absence of the database the other processes get time for heartbeats of their own. The embedded

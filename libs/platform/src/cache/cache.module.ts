@@ -9,7 +9,7 @@ import { CacheService } from './cache.service';
 import { RedisStore } from './redis-store';
 
 /** Injection token of the Redis client, `undefined` when the cache is not in Redis. */
-export const REDIS = Symbol('REDIS');
+const REDIS = Symbol('REDIS');
 
 /** Characters of keys and values that the in-process cache may hold: about 64 MiB. */
 const MAX_MEMORY_CHARACTERS = 32 * 1024 * 1024;
@@ -24,7 +24,7 @@ const MAX_MEMORY_CHARACTERS = 32 * 1024 * 1024;
       useFactory: (config: Config, redis: Redis | undefined) => createCacheService(config.cache, redis),
     },
   ],
-  exports: [CacheService, REDIS],
+  exports: [CacheService],
 })
 export class CacheModule implements OnApplicationShutdown {
   constructor(@Inject(REDIS) private readonly redis: Redis | undefined) {}
@@ -44,6 +44,8 @@ async function createRedis({ mode, redisUrl }: CacheConfig): Promise<Redis | und
     maxRetriesPerRequest: 1,
     connectTimeout: 500,
     commandTimeout: 200,
+    // Disconnecting is what is left when `quit` has failed: there is nobody to wait for.
+    disconnectTimeout: 0,
     retryStrategy: (attempt) => Math.min(attempt * 100, 2000),
   });
   // Told once by the breaker; without a listener ioredis would print every failed attempt.
@@ -53,17 +55,16 @@ async function createRedis({ mode, redisUrl }: CacheConfig): Promise<Redis | und
 }
 
 function createCacheService({ mode, prefix }: CacheConfig, redis: Redis | undefined): CacheService {
-  if (mode === 'off') return new CacheService(undefined, prefix, () => 'off');
+  if (mode === 'off') return new CacheService(undefined, prefix);
   if (redis === undefined) {
-    return new CacheService(createCache({ stores: [memoryStore()] }), prefix, () => 'connected');
+    return new CacheService(createCache({ stores: [memoryStore()] }), prefix);
   }
   const logger = new Logger(CacheService.name);
   const store = new RedisStore(redis, prefix, (available, reason) => {
     if (available) logger.log(`Redis is used again: ${reason}`);
     else logger.warn(`Redis is not available, reading from the database: ${reason}`);
   });
-  const cache = createCache({ stores: [keyv(store)] });
-  return new CacheService(cache, prefix, () => (store.isAvailable ? 'connected' : 'unavailable'));
+  return new CacheService(createCache({ stores: [keyv(store)] }), prefix);
 }
 
 function memoryStore(): Keyv {

@@ -1,9 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Cache } from 'cache-manager';
 
-/** How the cache is; while it is `unavailable` every read goes to the database. */
-export type CacheStatus = 'off' | 'connected' | 'unavailable';
-
 /** A lease outlives the values stored under it; one that is lost early costs a miss, no more. */
 const LEASE_TTL_FACTOR = 2;
 
@@ -26,7 +23,6 @@ export class CacheService {
   constructor(
     private readonly cache: Cache | undefined,
     private readonly prefix: string,
-    readonly status: () => CacheStatus,
   ) {}
 
   /**
@@ -51,6 +47,15 @@ export class CacheService {
   async invalidate(keys: readonly string[]): Promise<void> {
     const stored = keys.flatMap((key) => [this.leaseKey(key), this.valueKey(key)]);
     await Promise.all(this.cache?.stores.map((store) => store.deleteMany(stored)) ?? []);
+  }
+
+  /**
+   * Resolves when the cache can be used. After a failure this, like a read, is what finds out that it is back.
+   *
+   * @throws whatever its client says
+   */
+  async ping(): Promise<void> {
+    await Promise.all(this.cache?.stores.map((store) => store.getMany([this.valueKey('ping')])) ?? []);
   }
 
   // Without a confirmed lease nothing may be stored: a write that timed out can still arrive, after a change.

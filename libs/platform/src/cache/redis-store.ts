@@ -1,5 +1,5 @@
 import { redisInsStore } from 'cache-manager-ioredis-yet';
-import { circuitBreaker, CircuitState, ConsecutiveBreaker, handleWhen, type CircuitBreakerPolicy } from 'cockatiel';
+import { circuitBreaker, ConsecutiveBreaker, handleWhen, type CircuitBreakerPolicy } from 'cockatiel';
 import type Redis from 'ioredis';
 import type { KeyvStoreAdapter, StoredData } from 'keyv';
 
@@ -42,10 +42,6 @@ export class RedisStore implements KeyvStoreAdapter {
     this.breaker = circuitBreaker(policy, { halfOpenAfter: RETRY_AFTER_MS, breaker: new ConsecutiveBreaker(1) });
     this.breaker.onBreak((failure) => onChange(false, 'error' in failure ? failure.error.message : 'no answer'));
     this.breaker.onReset(() => onChange(true, 'it answers again'));
-  }
-
-  get isAvailable(): boolean {
-    return this.breaker.state === CircuitState.Closed;
   }
 
   async get<Value>(key: string): Promise<StoredData<Value> | undefined> {
@@ -102,15 +98,24 @@ export class RedisStore implements KeyvStoreAdapter {
 
   private async catchUp(): Promise<void> {
     if (this.removeEverything) {
-      for await (const keys of this.client.scanStream({ match: `${escapeGlob(this.prefix)}lease:*`, count: 1000 })) {
-        if ((keys as string[]).length > 0) await this.client.del(keys as string[]);
-      }
+      // Asked for again by a removal that fails meanwhile, or by this one.
       this.removeEverything = false;
+      await this.removeLeases().catch((error: unknown) => {
+        this.removeEverything = true;
+        throw error;
+      });
     }
     const keys = [...this.pendingRemovals];
     if (keys.length === 0) return;
     await this.client.del(keys);
     for (const key of keys) this.pendingRemovals.delete(key);
+  }
+
+  // No value is taken without its lease.
+  private async removeLeases(): Promise<void> {
+    for await (const keys of this.client.scanStream({ match: `${escapeGlob(this.prefix)}lease:*`, count: 1000 })) {
+      if ((keys as string[]).length > 0) await this.client.del(keys as string[]);
+    }
   }
 }
 

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { resolve } from 'node:path';
-import { bool, cleanEnv, makeValidator, str, url } from 'envalid';
+import { bool, cleanEnv, makeValidator, str } from 'envalid';
 
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
 const CACHE_MODES = ['auto', 'redis', 'memory', 'off'] as const;
@@ -75,12 +75,43 @@ const integer = (min: number, max: number): ReturnType<typeof makeValidator<numb
     return value;
   });
 
-const list = makeValidator<string[]>((input) =>
-  input
+const url = (...schemes: string[]): ReturnType<typeof makeValidator<string>> =>
+  makeValidator<string>((input) => {
+    const starts = schemes.map((scheme) => `${scheme}://`);
+    if (!starts.some((start) => input.startsWith(start)) || !URL.canParse(input)) {
+      throw new TypeError(`must be a URL that starts with ${starts.join(' or ')}`);
+    }
+    return input;
+  });
+
+// An event's `source` is as long at most.
+const name = makeValidator<string>((input) => {
+  if ([...input].length > 200) throw new TypeError('must have at most 200 characters');
+  return input;
+});
+
+const token = makeValidator<string>((input) => {
+  if (!/^[\x21-\x7e]+$/.test(input)) throw new TypeError('must be of visible ASCII characters, without spaces');
+  return input;
+});
+
+const origins = makeValidator<string[]>((input) => {
+  const items = input
     .split(',')
     .map((item) => item.trim())
-    .filter((item) => item !== ''),
-);
+    .filter((item) => item !== '');
+  if (!items.every((item) => item === '*' || isOrigin(item))) {
+    throw new TypeError('must be * or a list of origins such as https://deck.example.org');
+  }
+  return items;
+});
+
+// As a browser sends it: another spelling would never match.
+function isOrigin(text: string): boolean {
+  if (!URL.canParse(text)) return false;
+  const { protocol, host } = new URL(text);
+  return text === `${protocol}//${host}`;
+}
 
 const file = makeValidator<string>((path) => {
   try {
@@ -104,18 +135,18 @@ const trustProxy = makeValidator<boolean | number | string[]>((input) => {
 export const variables = {
   HOST: str({ default: '127.0.0.1' }),
   PORT: integer(0, 65_535)({ default: 8001 }),
-  API_TOKEN: str({ default: undefined }),
+  API_TOKEN: token({ default: undefined }),
   ALLOW_ANONYMOUS: bool({ default: false }),
   TRUST_PROXY: trustProxy({ default: false }),
-  CORS_ORIGINS: list({ default: [] as string[] }),
+  CORS_ORIGINS: origins({ default: [] as string[] }),
   RATE_LIMIT_PER_MINUTE: integer(0, 1_000_000)({ default: 0 }),
-  SERVICE_NAME: str({ default: 'eventdeck' }),
+  SERVICE_NAME: name({ default: 'eventdeck' }),
   LOG_LEVEL: str({ choices: LOG_LEVELS, default: 'info' }),
   SLOW_REQUEST_MS: integer(1, 3_600_000)({ default: 1000 }),
   HEALTH_EVENT_INTERVAL_SECONDS: integer(1, 86_400)({ default: 60 }),
   HEARTBEAT_SECONDS: integer(1, 3600)({ default: 10 }),
   SHUTDOWN_DELAY_MS: integer(0, 15_000)({ default: 0 }),
-  DATABASE_URL: url({ default: undefined }),
+  DATABASE_URL: url('postgres', 'postgresql')({ default: undefined }),
   DATABASE_POOL_MIN: integer(0, 100)({ default: 2 }),
   DATABASE_POOL_MAX: integer(1, 100)({ default: 10 }),
   DATABASE_CONNECT_TIMEOUT_MS: integer(100, 60_000)({ default: 2000 }),
@@ -126,7 +157,7 @@ export const variables = {
   DATABASE_TLS_KEY: file({ default: undefined }),
   MIGRATE_ON_START: bool({ default: undefined }),
   DATA_DIR: str({ default: '.data' }),
-  REDIS_URL: url({ default: undefined }),
+  REDIS_URL: url('redis', 'rediss')({ default: undefined }),
   CACHE: str({ choices: CACHE_MODES, default: 'auto' }),
   CACHE_PREFIX: str({ default: '' }),
   CACHE_EVENT_TTL_SECONDS: integer(1, 86_400)({ default: 300 }),
@@ -149,7 +180,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
       for (const [name, error] of Object.entries(errors)) problems.push(`${name} ${reason(error)}`);
     },
   });
-  if (problems.length === 0) problems.push(...contradictions(values));
+  problems.push(...contradictions(values));
   if (problems.length > 0) throw new ConfigError(problems);
   return {
     serviceName: values.SERVICE_NAME,
@@ -176,28 +207,28 @@ function reason(error: Error | undefined): string {
   if (message.startsWith('must')) return message;
   const choices = /choices \[(.*)\]$/.exec(message);
   if (choices) return `must be one of ${choices[1]}`;
-  if (message.startsWith('Invalid url')) return 'must be a URL';
   if (message.startsWith('Invalid bool')) return 'must be true or false';
   return 'is not valid';
 }
 
 function contradictions(values: Values): string[] {
   const problems: string[] = [];
-  if (values.API_TOKEN === undefined && !values.ALLOW_ANONYMOUS && !LOOPBACK.test(values.HOST)) {
+  // What is not valid by itself is missing here, and is told already.
+  const allValid = (...names: (keyof Values)[]): boolean => names.every((name) => name in values);
+  if (
+    allValid('API_TOKEN', 'ALLOW_ANONYMOUS') &&
+    values.API_TOKEN === undefined &&
+    !values.ALLOW_ANONYMOUS &&
+    !LOOPBACK.test(values.HOST)
+  ) {
     problems.push(
       `HOST ${values.HOST} is open to the network and API_TOKEN is not set: set API_TOKEN, or ALLOW_ANONYMOUS=true to let everybody in`,
     );
   }
-  if (values.DATABASE_POOL_MIN > values.DATABASE_POOL_MAX) {
+  if (allValid('DATABASE_POOL_MIN', 'DATABASE_POOL_MAX') && values.DATABASE_POOL_MIN > values.DATABASE_POOL_MAX) {
     problems.push('DATABASE_POOL_MIN must not be greater than DATABASE_POOL_MAX');
   }
-  if (values.DATABASE_URL !== undefined && !/^postgres(ql)?:\/\//.test(values.DATABASE_URL)) {
-    problems.push('DATABASE_URL must start with postgres:// or postgresql://');
-  }
-  if (values.REDIS_URL !== undefined && !/^rediss?:\/\//.test(values.REDIS_URL)) {
-    problems.push('REDIS_URL must start with redis:// or rediss://');
-  }
-  if (values.CACHE === 'redis' && values.REDIS_URL === undefined) {
+  if (allValid('CACHE', 'REDIS_URL') && values.CACHE === 'redis' && values.REDIS_URL === undefined) {
     problems.push('CACHE=redis needs REDIS_URL');
   }
   return problems;

@@ -16,10 +16,17 @@ export function createLogger(level: LogLevel, serviceName: string): Logger {
     base: { service: serviceName },
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label) => ({ level: label }) },
+    serializers: { err: describeError },
     redact: { paths: REDACTED_PATHS, censor: '[redacted]' },
   };
   // Synchronous, so that the last lines before an exit are not lost.
   return pino(options, pino.destination({ dest: 1, sync: true }));
+}
+
+// Without an error's other properties: there a driver keeps the statement and its parameters.
+function describeError(error: Error & { code?: unknown }): Record<string, unknown> {
+  const { type, message, stack } = pino.stdSerializers.err(error);
+  return { type, message, ...(error.code !== undefined && { code: error.code }), stack };
 }
 
 /** What Nest tells of its own wiring at every start: a matter for debugging. */
@@ -38,7 +45,8 @@ export class NestLogger implements LoggerService {
   }
 
   error(message: unknown, ...details: unknown[]): void {
-    this.write('error', message, details);
+    // What keeps the application from listening Nest throws too; whoever starts it tells it, once.
+    this.write(details.at(-1) === 'NestApplication' ? 'debug' : 'error', message, details);
   }
 
   fatal(message: unknown, ...details: unknown[]): void {

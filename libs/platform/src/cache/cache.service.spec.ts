@@ -1,0 +1,141 @@
+import { randomBytes } from 'node:crypto';
+import type { INestApplicationContext } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { Redis } from 'ioredis';
+import { testEnvironment } from '../../../../test/support/environment';
+import { until } from '../../../../test/support/services';
+import { loadConfig } from '../config/config';
+import { ConfigModule } from '../config/config.module';
+import { CacheModule } from './cache.module';
+import { CacheService } from './cache.service';
+
+const MINUTE = 60_000;
+
+/** A loader that counts and that ends when told. */
+class SlowLoader {
+  calls = 0;
+  finish: (value: string) => void = () => undefined;
+  fail: (error: Error) => void = () => undefined;
+  private readonly outcome = new Promise<string>((resolve, reject) => {
+    this.finish = resolve;
+    this.fail = reject;
+  });
+
+  readonly load = (): Promise<string> => {
+    this.calls++;
+    return this.outcome;
+  };
+}
+
+const loaderOf = (value: string): jest.Mock<Promise<string>> => jest.fn(() => Promise.resolve(value));
+
+describe('CacheService', () => {
+  const contexts: INestApplicationContext[] = [];
+  let prefix: string;
+
+  beforeEach(() => {
+    prefix = `test-${randomBytes(6).toString('hex')}:`;
+  });
+
+  afterEach(async () => {
+    for (const context of contexts.splice(0)) await context.close();
+    const redis = new Redis(testEnvironment().redisUrl);
+    const keys = await redis.keys(`${prefix}*`);
+    if (keys.length > 0) await redis.del(keys);
+    await redis.quit();
+  });
+
+  async function cacheOf(mode: string): Promise<CacheService> {
+    const config = loadConfig({ CACHE: mode, CACHE_PREFIX: prefix, REDIS_URL: testEnvironment().redisUrl });
+    const module = { module: class Process {}, imports: [ConfigModule.forRoot(config), CacheModule] };
+    const context = await NestFactory.createApplicationContext(module, { logger: false });
+    contexts.push(context);
+    return context.get(CacheService, { strict: false });
+  }
+
+  describe.each(['redis', 'memory'])('in %s', (mode) => {
+    it('loads once for any number of readers, now and later', async () => {
+      const cache = await cacheOf(mode);
+      const loader = new SlowLoader();
+      const readers = Array.from({ length: 200 }, () => cache.getOrLoad('key', MINUTE, loader.load));
+      await until(() => loader.calls > 0, 'the loading has begun');
+      loader.finish('value\nwith a second line');
+      expect(new Set(await Promise.all(readers))).toEqual(new Set(['value\nwith a second line']));
+      const later = loaderOf('another');
+      expect(await cache.getOrLoad('key', MINUTE, later)).toBe('value\nwith a second line');
+      expect([loader.calls, later.mock.calls.length]).toEqual([1, 0]);
+    });
+
+    it('keeps keys apart', async () => {
+      const cache = await cacheOf(mode);
+      for (const key of ['a', 'b']) expect(await cache.getOrLoad(key, MINUTE, loaderOf(key))).toBe(key);
+      await cache.invalidate(['a']);
+      expect(await cache.getOrLoad('a', MINUTE, loaderOf('new'))).toBe('new');
+      expect(await cache.getOrLoad('b', MINUTE, loaderOf('new'))).toBe('b');
+    });
+
+    it('never shows what was loaded before a change to who reads after it', async () => {
+      const cache = await cacheOf(mode);
+      const slow = new SlowLoader();
+      const reader = cache.getOrLoad('key', MINUTE, slow.load);
+      await until(() => slow.calls > 0, 'the loading has begun');
+      await cache.invalidate(['key']);
+      // Does not join the loading that began before the change either.
+      expect(await cache.getOrLoad('key', MINUTE, loaderOf('new'))).toBe('new');
+      slow.finish('old');
+      expect(await reader).toBe('old');
+      expect(await cache.getOrLoad('key', MINUTE, loaderOf('newer'))).not.toBe('old');
+    });
+
+    it('keeps no value of a loading that a change overtook', async () => {
+      const cache = await cacheOf(mode);
+      const slow = new SlowLoader();
+      const reader = cache.getOrLoad('key', MINUTE, slow.load);
+      await until(() => slow.calls > 0, 'the loading has begun');
+      await cache.invalidate(['key']);
+      slow.finish('old');
+      await reader;
+      expect(await cache.getOrLoad('key', MINUTE, loaderOf('new'))).toBe('new');
+    });
+
+    it('hands a failure to everybody who waits, and keeps it not', async () => {
+      const cache = await cacheOf(mode);
+      const loader = new SlowLoader();
+      const readers = [1, 2, 3].map(() => cache.getOrLoad('key', MINUTE, loader.load));
+      await until(() => loader.calls > 0, 'the loading has begun');
+      loader.fail(new Error('away'));
+      const outcomes = await Promise.allSettled(readers);
+      expect(outcomes.map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected']);
+      expect(await cache.getOrLoad('key', MINUTE, loaderOf('back'))).toBe('back');
+    });
+
+    it('forgets a value after its time', async () => {
+      const cache = await cacheOf(mode);
+      await cache.getOrLoad('key', 100, loaderOf('old'));
+      await until(async () => (await cache.getOrLoad('key', 100, loaderOf('new'))) === 'new', 'the value has expired');
+    });
+  });
+
+  it('never shows one process what another has changed meanwhile', async () => {
+    const [one, other] = [await cacheOf('redis'), await cacheOf('redis')];
+    const slow = new SlowLoader();
+    const reader = one.getOrLoad('key', MINUTE, slow.load);
+    await until(() => slow.calls > 0, 'the loading has begun');
+    await other.invalidate(['key']);
+    slow.finish('old');
+    await reader;
+    expect(await other.getOrLoad('key', MINUTE, loaderOf('new'))).toBe('new');
+    const unused = loaderOf('not asked');
+    expect(await one.getOrLoad('key', MINUTE, unused)).toBe('new');
+    expect(unused).not.toHaveBeenCalled();
+  });
+
+  it('keeps nothing when it is off', async () => {
+    const cache = await cacheOf('off');
+    for (const value of ['first', 'second']) {
+      expect(await cache.getOrLoad('key', MINUTE, loaderOf(value))).toBe(value);
+    }
+    await cache.invalidate(['key']);
+    await cache.ping();
+  });
+});

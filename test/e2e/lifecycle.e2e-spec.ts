@@ -1,0 +1,152 @@
+import { Client } from 'pg';
+import { useProcesses } from '../support/api-process';
+import { query, useDatabases } from '../support/databases';
+import { EVENT, type EventBody } from '../support/events';
+import { send } from '../support/http';
+import { until } from '../support/services';
+
+interface Run {
+  id: string;
+  host: string;
+  pid: number;
+  version: string;
+  heartbeat_at: Date;
+  ended_at: Date | null;
+  outcome: string | null;
+}
+
+const eventsOf = (url: string, type: string): Promise<Omit<EventBody, 'id'>[]> =>
+  query(url, 'SELECT * FROM system_events WHERE event_type = $1 ORDER BY id', [type]);
+const runsOf = (url: string): Promise<Run[]> => query<Run>(url, 'SELECT * FROM service_runs');
+const runOf = async (url: string, pid: number | undefined): Promise<Run> => {
+  const run = (await runsOf(url)).find((candidate) => candidate.pid === pid);
+  if (!run) throw new Error(`no run with the pid ${pid}`);
+  return run;
+};
+
+describe('the life of a process', () => {
+  // In this order: the processes end before their databases go.
+  const launch = useProcesses();
+  const createDatabase = useDatabases();
+
+  it('records its start, with what it is', async () => {
+    const { url } = await createDatabase();
+    const process = await launch({ DATABASE_URL: url, SERVICE_NAME: 'deck-7' }).listening();
+    await until(async () => (await eventsOf(url, 'system_startup')).length === 1, 'the start is recorded');
+    const [startup] = await eventsOf(url, 'system_startup');
+    expect(startup).toMatchObject({ severity: 'info', source: 'deck-7', message: 'deck-7 0.1.0 started' });
+    expect(startup?.details).toEqual({
+      startup_ms: expect.any(Number) as number,
+      version: '0.1.0',
+      node: globalThis.process.version,
+      host: expect.stringMatching(/./) as string,
+      database: 'external',
+      cache: 'off',
+    });
+    expect(await runOf(url, process.child.pid)).toMatchObject({ version: '0.1.0', ended_at: null, outcome: null });
+  });
+
+  it.each(['SIGTERM', 'SIGINT', 'SIGHUP'] as const)('ends properly on %s', async (signal) => {
+    const { url } = await createDatabase();
+    const process = await launch({ DATABASE_URL: url }).listening();
+    expect(await process.stop(signal)).toBe(0);
+    const [shutdown, ...others] = await eventsOf(url, 'system_shutdown');
+    expect(others).toEqual([]);
+    expect(shutdown).toMatchObject({ severity: 'info', source: 'eventdeck' });
+    expect(shutdown?.details).toMatchObject({ reason: signal, uptime_seconds: expect.any(Number) as number });
+    expect(await eventsOf(url, 'system_startup')).toHaveLength(1);
+    const run = await runOf(url, process.child.pid);
+    expect(run).toMatchObject({ outcome: 'shutdown', ended_at: expect.any(Date) as Date });
+    expect(process.output()).not.toMatch(/"level":"(warn|error|fatal)"/);
+  });
+
+  it('is not ready but serves and says that it lives during SHUTDOWN_DELAY_MS, and ends at once on a second signal', async () => {
+    const { url } = await createDatabase();
+    const variables = { DATABASE_URL: url, SHUTDOWN_DELAY_MS: '15000', HEARTBEAT_SECONDS: '1' };
+    const process = await launch(variables).listening();
+    expect((await send('GET', `${process.url}/health/ready`)).status).toBe(200);
+
+    const ended = process.stop('SIGTERM');
+    await until(async () => (await send('GET', `${process.url}/health/ready`)).status === 503, 'it is not ready');
+    expect((await send('GET', `${process.url}/health/ready`)).body).toMatchObject({ status: 'shutting_down' });
+    expect((await send('GET', `${process.url}/health/live`)).status).toBe(200);
+    expect((await send('GET', `${process.url}/health`)).status).toBe(503);
+    expect((await send('POST', `${process.url}/api/events`, { json: EVENT })).status).toBe(201);
+    expect((await send('GET', `${process.url}/api/events`)).status).toBe(200);
+    const { heartbeat_at: before } = await runOf(url, process.child.pid);
+    await until(async () => (await runOf(url, process.child.pid)).heartbeat_at > before, 'it says that it lives');
+    // A shutdown is no illness.
+    expect(await eventsOf(url, 'health_check')).toEqual([]);
+
+    process.child.kill('SIGINT');
+    expect(await ended).toBe(130);
+    expect(await eventsOf(url, 'system_shutdown')).toEqual([]);
+  });
+
+  it('answers what it was asked before it ends', async () => {
+    const { url } = await createDatabase();
+    const variables = { DATABASE_URL: url, DATABASE_STATEMENT_TIMEOUT_MS: '60000' };
+    const process = await launch(variables).listening();
+    await until(async () => (await eventsOf(url, 'system_startup')).length === 1, 'the start is recorded');
+    const blocker = new Client({ connectionString: url });
+    await blocker.connect();
+    try {
+      await blocker.query('BEGIN; LOCK TABLE system_events IN EXCLUSIVE MODE');
+      const posts = Array.from({ length: 3 }, () =>
+        send<EventBody>('POST', `${process.url}/api/events`, { json: EVENT }),
+      );
+      const waiting = `SELECT FROM pg_locks WHERE NOT granted AND relation = 'system_events'::regclass`;
+      await until(async () => (await query(url, waiting)).length === 3, 'the requests wait for the table');
+
+      const ended = process.stop('SIGTERM');
+      const refuses = (): Promise<boolean> =>
+        send('GET', `${process.url}/health/live`).then(
+          () => false,
+          () => true,
+        );
+      await until(refuses, 'it takes no new connections');
+      await blocker.query('COMMIT');
+
+      const answers = await Promise.all(posts);
+      expect(answers.map(({ status }) => status)).toEqual([201, 201, 201]);
+      expect(await ended).toBe(0);
+      const stored = await eventsOf(url, EVENT.event_type);
+      expect(stored).toHaveLength(3);
+      expect(await eventsOf(url, 'system_shutdown')).toHaveLength(1);
+    } finally {
+      await blocker.end();
+    }
+  });
+
+  it('is reported once by one of the others when it is killed', async () => {
+    const { url } = await createDatabase();
+    const variables = { DATABASE_URL: url, HEARTBEAT_SECONDS: '1' };
+    const [victim, ...survivors] = await Promise.all([1, 2, 3].map(() => launch(variables).listening()));
+    const pid = victim?.child.pid;
+    await until(async () => (await runsOf(url)).length === 3, 'all three runs are known');
+    const { id, host, version } = await runOf(url, pid);
+    expect(await victim?.stop('SIGKILL')).toBeNull();
+
+    await until(async () => (await eventsOf(url, 'system_crash')).length > 0, 'the crash is reported');
+    const heartbeats = async (): Promise<number[]> =>
+      Promise.all(survivors.map(async ({ child }) => (await runOf(url, child.pid)).heartbeat_at.getTime()));
+    for (const round of ['first', 'second']) {
+      const before = await heartbeats();
+      const moved = async (): Promise<boolean> => (await heartbeats()).every((at, index) => at > (before[index] ?? 0));
+      await until(moved, `each survivor looked again, the ${round} time`);
+    }
+    const [crash, ...others] = await eventsOf(url, 'system_crash');
+    expect(others).toEqual([]);
+    expect(crash).toMatchObject({ severity: 'critical', source: 'eventdeck' });
+    expect(crash?.details).toEqual({
+      run: id,
+      host,
+      pid,
+      version,
+      started_at: expect.any(String) as string,
+      last_heartbeat_at: (await runOf(url, pid)).heartbeat_at.toISOString(),
+    });
+    expect(await runOf(url, pid)).toMatchObject({ outcome: 'crash', ended_at: expect.any(Date) as Date });
+    for (const { child } of survivors) expect(await runOf(url, child.pid)).toMatchObject({ ended_at: null });
+  });
+});

@@ -1,0 +1,38 @@
+import { connect } from 'node:net';
+
+/** What came back over a bare connection. */
+export interface RawAnswer {
+  status: number;
+  /** Lower-case names. */
+  headers: Record<string, string>;
+  body: string;
+}
+
+/** Sends `text` as it stands, what no HTTP client would send included, and reads until the server closes. */
+export async function sendRaw(url: string, text: string): Promise<RawAnswer> {
+  const { hostname, port } = new URL(url);
+  const received = await new Promise<string>((resolve, reject) => {
+    let answer = '';
+    const socket = connect(Number(port), hostname, () => socket.write(text));
+    socket.setEncoding('utf8');
+    socket.on('data', (chunk: string) => (answer += chunk));
+    socket.once('close', () => resolve(answer));
+    socket.once('error', reject);
+  });
+  const [head = '', ...body] = received.split('\r\n\r\n');
+  const [statusLine = '', ...lines] = head.split('\r\n');
+  const headers = lines.map((line): [string, string] => {
+    const colon = line.indexOf(':');
+    return [line.slice(0, colon).toLowerCase(), line.slice(colon + 1).trim()];
+  });
+  return {
+    status: Number(statusLine.split(' ')[1]),
+    headers: Object.fromEntries(headers),
+    body: body.join('\r\n\r\n'),
+  };
+}
+
+/** `sendRaw` of a request without a body, its target exactly as given. */
+export function requestRaw(url: string, method: string, target: string): Promise<RawAnswer> {
+  return sendRaw(url, `${method} ${target} HTTP/1.1\r\nHost: deck\r\nConnection: close\r\n\r\n`);
+}
