@@ -122,7 +122,9 @@ describe('the log', () => {
     const output = api.output();
     expect(output).toContain('"status":503');
     expect(output).toContain('"status":500');
-    for (const text of [secret, TOKEN, url, password, 'postgres://']) expect(output).not.toContain(text);
+    // A server of one's own may let the loopback in without a password.
+    const secrets = [secret, TOKEN, url, password, 'postgres://'].filter((text) => text !== '');
+    for (const text of secrets) expect(output).not.toContain(text);
   });
 
   it('has no password of a database or a Redis that was never there', async () => {
