@@ -2,7 +2,7 @@ import 'reflect-metadata';
 import type { INestApplicationContext } from '@nestjs/common';
 import type { NestApplicationContext } from '@nestjs/core';
 import type { Logger } from 'pino';
-import { ConfigError, createLogger, EmbeddedPostgresError, loadProcessConfig, type Config } from '@app/platform';
+import { ConfigError, createLogger, DatabaseServer, EmbeddedPostgresError, loadProcessConfig } from '@app/platform';
 
 const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
 
@@ -16,14 +16,9 @@ async function main(): Promise<void> {
   const { startApp } = await import('./app.js');
   const starting = startApp(config, logger);
   stopOnSignal(starting, logger);
-  const url = await (await starting).getUrl();
-  logger.info(`eventdeck ${config.version} listens on ${url} (${describeStores(config)})`);
-}
-
-function describeStores({ database, cache }: Config): string {
-  const server =
-    database.url === undefined ? `embedded PostgreSQL in ${database.dataDir}` : 'PostgreSQL of DATABASE_URL';
-  return `${server}, cache: ${cache.mode}`;
+  const app = await starting;
+  const stores = `${app.get(DatabaseServer).describe()}, cache: ${config.cache.mode}`;
+  logger.info(`eventdeck ${config.version} listens on ${await app.getUrl()} (${stores})`);
 }
 
 // Not Nest's own listeners: they would miss a signal that comes while the application is still being made.

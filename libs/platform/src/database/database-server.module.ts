@@ -24,6 +24,11 @@ export class DatabaseServer implements OnApplicationShutdown {
     return this.embedded.url;
   }
 
+  /** Where the data is, for whoever starts the service; without any part of `DATABASE_URL`. */
+  describe(): string {
+    return this.embedded ? `embedded PostgreSQL in ${this.embedded.dataDir}` : 'PostgreSQL of DATABASE_URL';
+  }
+
   async onApplicationShutdown(): Promise<void> {
     await this.embedded?.stop();
   }
