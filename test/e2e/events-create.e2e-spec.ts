@@ -182,6 +182,8 @@ describe('POST /api/events', () => {
     ['details of 33 levels of arrays', { details: nestedArrays(33) }, '#/details'],
     ['details of 256 KiB and a byte', { details: sized(256 * 1024 + 1) }, '#/details'],
     ['details of 256 KiB and a byte in wide characters', { details: sized(256 * 1024 + 1, EMOJI) }, '#/details'],
+    // Written out by PostgreSQL, 45 times as long.
+    ['details of small numbers', { details: { numbers: Array<number>(1000).fill(1e-308) } }, '#/details'],
     ['details an array', { details: [] }, '#/details'],
     ['details a string', { details: '{}' }, '#/details'],
     ['details a number', { details: 0 }, '#/details'],

@@ -159,3 +159,33 @@ describe('GET /api/events', () => {
     expectInvalid(answer, 'colour', 'severity', 'limit', 'offset');
   });
 });
+
+describe('a page of large events', () => {
+  it('ends early, and the next ones have the rest', async () => {
+    const api = await startEmptyApp();
+    try {
+      // The longest that the rules allow: each of these characters is six in JSON.
+      await api.sql(
+        `INSERT INTO system_events (event_type, severity, message)
+         SELECT 'large', 'info', repeat(chr(1), 65536) FROM generate_series(1, 150)`,
+      );
+      for (const path of ['/api/events?limit=1000', '/api/events/type/large', '/api/events/type/large']) {
+        const ids: number[] = [];
+        const lengths: number[] = [];
+        for (let next: string | undefined = path; next !== undefined;) {
+          const page: Answer<EventBody[]> = await send('GET', new URL(next, api.url).href);
+          expect(page.status).toBe(200);
+          ids.push(...page.body.map(({ id }) => id));
+          lengths.push(page.text.length);
+          next = nextLink(page);
+        }
+        const [newest = 0] = ids;
+        expect(ids).toEqual(Array.from({ length: 150 }, (_, index) => newest - index));
+        expect(lengths.length).toBeGreaterThan(2);
+        expect(Math.max(...lengths)).toBeLessThan(17 * 1024 * 1024);
+      }
+    } finally {
+      await api.close();
+    }
+  });
+});

@@ -255,6 +255,9 @@ describe('across origins', () => {
           'Link, ETag, Location, Retry-After, X-Request-Id, X-Total-Count',
         );
       }
+      // What is no preflight is answered like one, and an unknown path stays unknown.
+      expect((await send('OPTIONS', `${api.url}/api/events/1`)).status).toBe(204);
+      expect((await send('GET', `${api.url}/nothing`, { headers: bearer(TOKEN) })).status).toBe(404);
       const stranger = await send('OPTIONS', `${api.url}/api/events/1`, {
         headers: { ...preflight, origin: 'https://deck.example.evil' },
       });

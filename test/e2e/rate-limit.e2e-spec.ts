@@ -27,21 +27,21 @@ describe('RATE_LIMIT_PER_MINUTE', () => {
     expect(await statuses('/api/events', undefined, undefined)).toEqual([200, 200]);
     // What is unknown counts too.
     expect(await statuses('/nothing/here', undefined)).toEqual([404]);
-    for (const path of ['/api/events', '/nothing/here', '/api/health', '/']) {
+    for (const path of ['/api/events', '/nothing/here', '/health/nothing', '/api/health/database', '/']) {
       const answer = await ask(path);
       expectProblem(answer, 429);
       const seconds = Number(answer.headers.get('retry-after'));
       expect(seconds).toBeGreaterThanOrEqual(1);
       expect(seconds).toBeLessThanOrEqual(60);
     }
-    for (const path of ['/health', '/health/live', '/health/ready']) {
+    for (const path of ['/health', '/health/live/', '/health/ready', '/api/health?probe']) {
       expect(await statuses(path, ...Array.from({ length: 5 }, () => undefined))).toEqual([200, 200, 200, 200, 200]);
     }
     expect(await api.sql(`SELECT FROM system_events WHERE event_type = 'deployment'`)).toEqual([]);
   });
 
   it('counts each address behind a trusted proxy by itself', async () => {
-    api = await startApp({ RATE_LIMIT_PER_MINUTE: '2', TRUST_PROXY: '1' });
+    api = await startApp({ RATE_LIMIT_PER_MINUTE: '2', TRUST_PROXY: 'loopback' });
     expect(await statuses('/api/events', '192.0.2.1', '192.0.2.1', '192.0.2.1')).toEqual([200, 200, 429]);
     expect(await statuses('/api/events', '192.0.2.2')).toEqual([200]);
     // Only the last hop is the proxy's own word.

@@ -1,14 +1,14 @@
 /** Levels of nesting: the outer object is level one, each object or array inside adds one. */
 const MAX_LEVELS = 32;
 
-/** Bytes of the compact JSON, in UTF-8. */
+/** Bytes of the compact JSON, in UTF-8, as it is read back. */
 const MAX_BYTES = 256 * 1024;
 
 /** What is wrong with `details`, or `undefined`. */
 export function checkDetails(value: unknown): string | undefined {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return 'must be an object or null';
   if (exceedsLevels(value, MAX_LEVELS)) return `must not nest deeper than ${MAX_LEVELS} levels`;
-  return Buffer.byteLength(JSON.stringify(value)) > MAX_BYTES
+  return Buffer.byteLength(JSON.stringify(value, writtenOut)) > MAX_BYTES
     ? `must not be larger than ${MAX_BYTES / 1024} KiB as JSON`
     : undefined;
 }
@@ -16,4 +16,13 @@ export function checkDetails(value: unknown): string | undefined {
 function exceedsLevels(value: unknown, levels: number): boolean {
   if (typeof value !== 'object' || value === null) return false;
   return levels === 0 || Object.values(value).some((child) => exceedsLevels(child, levels - 1));
+}
+
+/** Significant digits of a double at most. */
+const DIGITS = 17;
+
+// PostgreSQL writes numbers out in full, and JavaScript the smallest with an exponent: 1e-308 is read back as 310 digits.
+function writtenOut(_key: string, value: unknown): unknown {
+  if (typeof value !== 'number' || value === 0 || Math.abs(value) >= 1e-6) return value;
+  return '0'.repeat(Math.ceil(-Math.log10(Math.abs(value))) + DIGITS);
 }

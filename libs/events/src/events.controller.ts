@@ -13,7 +13,8 @@ import {
   UpdateEventDto,
 } from './events.dto';
 import * as docs from './events.openapi';
-import { EventsService, type EventPage } from './events.service';
+import type { EventPage } from './event-page';
+import { EventsService } from './events.service';
 
 /** The events API. */
 @ApiTags('events')
@@ -81,7 +82,7 @@ export class EventsController {
   @Put(':id')
   @NoQuery()
   @ApiOperation({
-    operationId: 'replaceEventFields',
+    operationId: 'putEvent',
     summary: 'Change fields of an event, by PUT',
     description: 'The same as PATCH, for clients of the earlier backend: it is no replacement, absent fields stay.',
   })
@@ -139,18 +140,20 @@ function answer(event: StoredEvent, headers: Record<string, string> = {}): JsonT
   return new JsonText(event.json, { etag: etagOf(event), ...headers });
 }
 
-function answerPage({ json, hasNext }: EventPage, path: string, query: PageQueryDto): JsonText {
-  const offset = query.offset + query.limit;
+function answerPage({ json, count, hasNext }: EventPage, path: string, query: PageQueryDto): JsonText {
+  const offset = query.offset + count;
   return new JsonText(
     json,
     hasNext && offset < 2 ** 31 ? { link: `<${path}?${nextQuery(query, offset)}>; rel="next"` } : {},
   );
 }
 
+// Not URLSearchParams, which escapes more than a caller must: the header would outgrow the request.
 function nextQuery(query: PageQueryDto, offset: number): string {
-  const next = new URLSearchParams();
-  for (const [name, value] of Object.entries({ ...query, offset }) as [string, string[] | number | undefined][]) {
-    for (const item of value === undefined ? [] : [value].flat()) next.append(name, String(item));
-  }
-  return next.toString();
+  const parameters = Object.entries({ ...query, offset }) as [string, string[] | number | undefined][];
+  return parameters
+    .flatMap(([name, value]) =>
+      value === undefined ? [] : [value].flat().map((item) => `${name}=${encodeURIComponent(item)}`),
+    )
+    .join('&');
 }

@@ -11,15 +11,10 @@ import type {
 import { AppError, CacheService, CONFIG, preconditionHolds, type Config } from '@app/platform';
 import { SystemEvent } from './event.entity';
 import { etagOf, EVENT_JSON, type StoredEvent } from './event-json';
+import { readPage, type EventPage } from './event-page';
 import { PageQueryDto, type CreateEventDto, type ListEventsQueryDto, type UpdateEventDto } from './events.dto';
 import { STATS_SQL } from './stats-sql';
 import { parseTimestamp } from './timestamp';
-
-/** A page of events as a JSON array, and whether another page follows. */
-export interface EventPage {
-  json: string;
-  hasNext: boolean;
-}
 
 interface ReturnedRow {
   id: string;
@@ -67,24 +62,28 @@ export class EventsService {
 
   /** Newest first. @throws AppError `unavailable` */
   list({ limit, offset, event_type, severity, source }: ListEventsQueryDto): Promise<EventPage> {
-    const query = this.newestFirst();
-    if (event_type) query.andWhere('event.eventType IN (:...event_type)', { event_type });
-    if (severity) query.andWhere('event.severity IN (:...severity)', { severity });
-    if (source) query.andWhere('event.source IN (:...source)', { source });
-    return page(query, limit, offset);
+    const query = (): SelectQueryBuilder<SystemEvent> => {
+      const builder = this.events.createQueryBuilder('event');
+      if (event_type) builder.andWhere('event.eventType IN (:...event_type)', { event_type });
+      if (severity) builder.andWhere('event.severity IN (:...severity)', { severity });
+      if (source) builder.andWhere('event.source IN (:...source)', { source });
+      return builder;
+    };
+    return readPage(query, limit, offset);
   }
 
   /** Newest first; the first page of the default size is cached. @throws AppError `unavailable` */
   async listByType(eventType: string, { limit, offset }: PageQueryDto): Promise<EventPage> {
-    const load = (): Promise<EventPage> =>
-      page(this.newestFirst().where('event.eventType = :eventType', { eventType }), limit, offset);
+    const query = (): SelectQueryBuilder<SystemEvent> =>
+      this.events.createQueryBuilder('event').where('event.eventType = :eventType', { eventType });
     const first = new PageQueryDto();
-    if (limit !== first.limit || offset !== first.offset) return load();
+    if (limit !== first.limit || offset !== first.offset) return readPage(query, limit, offset);
     const cached = await this.cache.getOrLoad(typeKey(eventType), this.config.cache.ttlMs.type, async () => {
-      const { json, hasNext } = await load();
-      return `${hasNext ? '+' : '.'}${json}`;
+      const { json, count, hasNext } = await readPage(query, limit, offset);
+      return `${count}${hasNext ? '+' : '.'}${json}`;
     });
-    return { hasNext: cached.startsWith('+'), json: cached.slice(1) };
+    const start = cached.indexOf('[');
+    return { json: cached.slice(start), count: parseInt(cached, 10), hasNext: cached[start - 1] === '+' };
   }
 
   /**
@@ -158,24 +157,6 @@ export class EventsService {
     requireMatch({ id, version: event.version }, ifMatch);
     return event;
   }
-
-  private newestFirst(): SelectQueryBuilder<SystemEvent> {
-    return this.events
-      .createQueryBuilder('event')
-      .select(EVENT_JSON, 'json')
-      .orderBy('event.timestamp', 'DESC')
-      .addOrderBy('event.id', 'DESC');
-  }
-}
-
-// One row more than asked for tells whether another page follows.
-async function page(query: SelectQueryBuilder<SystemEvent>, limit: number, offset: number): Promise<EventPage> {
-  const rows = await query
-    .limit(limit + 1)
-    .offset(offset)
-    .getRawMany<Pick<ReturnedRow, 'json'>>();
-  const texts = rows.slice(0, limit).map(({ json }) => json);
-  return { json: `[${texts.join(',')}]`, hasNext: rows.length > limit };
 }
 
 function toColumns(event: Partial<CreateEventDto>): QueryDeepPartialEntity<SystemEvent> {

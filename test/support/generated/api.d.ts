@@ -86,7 +86,7 @@ export interface paths {
          * Change fields of an event, by PUT
          * @description The same as PATCH, for clients of the earlier backend: it is no replacement, absent fields stay.
          */
-        put: operations["replaceEventFields"];
+        put: operations["putEvent"];
         post?: never;
         /** Delete an event */
         delete: operations["deleteEvent"];
@@ -1640,7 +1640,7 @@ export interface operations {
             };
         };
     };
-    replaceEventFields: {
+    putEvent: {
         parameters: {
             query?: never;
             header?: {
@@ -2695,30 +2695,6 @@ export interface operations {
                      *     }
                      */
                     "application/json": components["schemas"]["ServiceHealth"];
-                };
-            };
-            /** @description Too many requests from this address. */
-            429: {
-                headers: {
-                    /**
-                     * @description Seconds to wait before the next try.
-                     * @example 17
-                     */
-                    "Retry-After"?: number;
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "about:blank",
-                     *       "title": "Too Many Requests",
-                     *       "status": 429,
-                     *       "detail": "More than 600 requests a minute from one address.",
-                     *       "instance": "/api/health",
-                     *       "request_id": "0f4a7c7e-2f0e-4bd7-9a57-55a5f2b9e0ab"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description A fault of the service; its log has more under the same request id. */

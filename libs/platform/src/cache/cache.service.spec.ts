@@ -54,6 +54,17 @@ describe('CacheService', () => {
   }
 
   describe.each(['redis', 'memory'])('in %s', (mode) => {
+    it('keeps a value of a MiB, and none that is larger', async () => {
+      const cache = await cacheOf(mode);
+      const largest = 'x'.repeat(1024 * 1024);
+      const [kept, loaded] = [loaderOf(largest), loaderOf(`${largest}x`)];
+      for (let round = 1; round <= 2; round++) {
+        expect(await cache.getOrLoad('kept', MINUTE, kept)).toHaveLength(largest.length);
+        expect(await cache.getOrLoad('loaded', MINUTE, loaded)).toHaveLength(largest.length + 1);
+        expect([kept.mock.calls.length, loaded.mock.calls.length]).toEqual([1, round]);
+      }
+    });
+
     it('loads once for any number of readers, now and later', async () => {
       const cache = await cacheOf(mode);
       const loader = new SlowLoader();

@@ -4,6 +4,9 @@ import type { Cache } from 'cache-manager';
 /** A lease outlives the values stored under it; one that is lost early costs a miss, no more. */
 const LEASE_TTL_FACTOR = 2;
 
+/** Characters of a value worth keeping: a larger one takes Redis longer than the time limit of a command. */
+const MAX_VALUE_CHARACTERS = 1024 * 1024;
+
 /**
  * Reads through a cache that several processes may share, without ever serving what was true before an
  * acknowledged change.
@@ -77,7 +80,9 @@ export class CacheService {
     load: () => Promise<string>,
   ): Promise<string> {
     const value = await load();
-    await cache.set(this.valueKey(key), `${lease}\n${value}`, ttlMs).catch(() => undefined);
+    if (value.length <= MAX_VALUE_CHARACTERS) {
+      await cache.set(this.valueKey(key), `${lease}\n${value}`, ttlMs).catch(() => undefined);
+    }
     return value;
   }
 

@@ -94,7 +94,11 @@ describe('loadConfig', () => {
       ['deck.example', 'https://deck.example/path', 'https://DECK.example'],
       ['*', 'https://a.example, http://b:81'],
     ],
-    ['TRUST_PROXY', ['yes', '1,example.org'], ['true', '2', '10.0.0.0/8, ::1', 'loopback']],
+    [
+      'TRUST_PROXY',
+      ['yes', '1', '127.0.0.1,example.org', '999.1.1.1', '10.0.0.0/33', '::1/129', '10.0.0.0/8/8', '10.0.0.0/'],
+      ['true', '10.0.0.0/8, ::1', 'loopback', '10.0.0.0/32', '2001:db8::/128'],
+    ],
     ['DATABASE_URL', ['deck', 'mysql://x', 'postgres:x', 'postgres://a b'], ['postgres://x/y', 'postgresql://x']],
     ['REDIS_URL', ['cache:6379', 'http://cache'], ['redis://cache', 'rediss://cache:1/2']],
     ['DATABASE_TLS', ['prefer'], ['disable', 'require', 'verify-full']],

@@ -1,4 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
 import { hostname } from 'node:os';
 import { resolve } from 'node:path';
 import { bool, cleanEnv, makeValidator, str } from 'envalid';
@@ -35,8 +36,8 @@ export interface HttpConfig {
   host: string;
   port: number;
   apiToken: string | undefined;
-  /** Fastify's `trustProxy`: off, everything, a number of hops, or a list of addresses and CIDR ranges. */
-  trustProxy: boolean | number | string[];
+  /** Fastify's `trustProxy`: nobody, everybody, or a list of addresses and CIDR ranges. */
+  trustProxy: boolean | string[];
   corsOrigins: string[];
   /** Requests a minute and address; 0 is off. */
   rateLimitPerMinute: number;
@@ -121,15 +122,23 @@ const file = makeValidator<string>((path) => {
   }
 });
 
-const trustProxy = makeValidator<boolean | number | string[]>((input) => {
+// No number of hops: whoever connects directly could then name any address.
+const trustProxy = makeValidator<boolean | string[]>((input) => {
   if (input === 'true' || input === 'false') return input === 'true';
-  if (/^\d+$/.test(input)) return Number(input);
   const ranges = input.split(',').map((range) => range.trim());
-  if (!ranges.every((range) => /^[0-9a-fA-F.:]+(\/\d{1,3})?$|^(loopback|linklocal|uniquelocal)$/.test(range))) {
-    throw new TypeError('must be true, false, a number of hops, or a list of addresses and CIDR ranges');
+  if (!ranges.every((range) => /^(loopback|linklocal|uniquelocal)$/.test(range) || isRange(range))) {
+    throw new TypeError('must be true, false, or a list of addresses and CIDR ranges');
   }
   return ranges;
 });
+
+function isRange(text: string): boolean {
+  const [address = '', prefix, ...rest] = text.split('/');
+  const bits = { 0: -1, 4: 32, 6: 128 }[isIP(address)] ?? -1;
+  return (
+    bits > 0 && rest.length === 0 && (prefix === undefined || (/^\d{1,3}$/.test(prefix) && Number(prefix) <= bits))
+  );
+}
 
 /** Every variable eventdeck reads. A test holds `.env.example` and the README's table to these keys. */
 export const variables = {

@@ -5,11 +5,11 @@ import { AppError } from './app-error';
 /** Paths, with all below them, that need no token: the probes, the front page and the documentation. */
 const OPEN_PATHS = ['/health', '/api/health', '/docs', '/api/docs', '/redoc', '/openapi.json'];
 
-const PROBE_PATHS = ['/health'];
+const PROBE_PATHS = new Set(['/health', '/health/live', '/health/ready', '/api/health']);
 
 /** Whether a URL is a probe's, which no rate limit may fail. */
 export function isProbe(url: string): boolean {
-  return isBelow(PROBE_PATHS, url);
+  return PROBE_PATHS.has(pathOf(url));
 }
 
 /** A hook that asks for `Authorization: Bearer <token>` (RFC 6750) on every path but the open ones; else 401. */
@@ -37,7 +37,9 @@ function isBelow(paths: string[], url: string): boolean {
 }
 
 function pathOf(url: string): string {
-  return (url.split('?', 1)[0] ?? '').replace(/\/+$/, '');
+  const path = url.split('?', 1)[0] ?? '';
+  // The router ignores one slash at the end, not several.
+  return path.endsWith('/') ? path.slice(0, -1) : path;
 }
 
 // Digests are of one length, which timingSafeEqual needs and which hides the token's own.

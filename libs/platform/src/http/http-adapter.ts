@@ -26,7 +26,7 @@ export function createHttpAdapter(config: HttpConfig, logger: Logger): FastifyAd
   return new FastifyAdapter({
     loggerInstance: logger,
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'request_id' }),
-    trustProxy: typeof config.trustProxy === 'number' ? trustHops(config.trustProxy) : config.trustProxy,
+    trustProxy: config.trustProxy,
     bodyLimit: MAX_BODY_BYTES,
     requestTimeout: REQUEST_TIMEOUT_MS,
     // Our own check refuses such keys with a pointer; Fastify's would be a bare 400.
@@ -45,10 +45,6 @@ export function createHttpAdapter(config: HttpConfig, logger: Logger): FastifyAd
   });
 }
 
-function trustHops(hops: number): (address: string, hop: number) => boolean {
-  return (_address, hop) => hop < hops;
-}
-
 // The caller's own id when it is a plain token, so that one id can be followed through several services.
 function requestId(request: IncomingMessage): string {
   const given = request.headers['x-request-id'];
@@ -62,8 +58,14 @@ function answerBrokenRequest(error: Error & { code?: string }, socket: Duplex): 
     return;
   }
   const problem = new AppError(...describeParserError(error.code));
-  const body = JSON.stringify(toProblem(problem, '', randomUUID()));
-  const headers = { ...problemHeaders(problem), 'content-length': Buffer.byteLength(body), connection: 'close' };
+  const id = randomUUID();
+  const body = JSON.stringify(toProblem(problem, '', id));
+  const headers = {
+    ...problemHeaders(problem),
+    'x-request-id': id,
+    'content-length': Buffer.byteLength(body),
+    connection: 'close',
+  };
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
   socket.end(`HTTP/1.1 ${statusOf(problem.kind)} ${toProblem(problem, '', '').title}\r\n${lines.join('')}\r\n${body}`);
 }

@@ -1,11 +1,11 @@
 import fastifyCompress from '@fastify/compress';
 import fastifyRateLimit from '@fastify/rate-limit';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest, HookHandlerDoneFunction } from 'fastify';
 import type { HttpConfig } from '../config/config';
 import { AppError } from './app-error';
 import { isProbe, requireToken } from './authentication';
-import { parseJsonBody } from './json-body';
+import { parseJsonBody, shorten } from './json-body';
 import { watchMethods } from './method-not-allowed';
 import { setSecurityHeaders } from './security-headers';
 
@@ -38,10 +38,13 @@ export async function configureHttp(app: NestFastifyApplication, config: HttpCon
       origin: config.corsOrigins.includes('*') ? '*' : config.corsOrigins,
       methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
       exposedHeaders: EXPOSED_HEADERS,
+      // An OPTIONS that is no preflight is answered like one; the plugin would send its own plain 400.
+      strictPreflight: false,
     });
   }
   if (config.rateLimitPerMinute > 0) await limitRate(server, config.rateLimitPerMinute);
   if (config.apiToken !== undefined) server.addHook('onRequest', requireToken(config.apiToken));
+  server.addHook('onRequest', refuseBrokenQueries);
   await server.register(fastifyCompress, {
     threshold: COMPRESSION_THRESHOLD,
     inflateIfDeflated: false,
@@ -67,6 +70,17 @@ async function limitRate(server: FastifyInstance, perMinute: number): Promise<vo
   });
   // As a hook, not per route, so that unknown paths count too.
   server.addHook('onRequest', server.rateLimit());
+}
+
+// The parser of queries would take a broken escape for text, and a filter by it would silently match nothing.
+function refuseBrokenQueries({ url }: FastifyRequest, _reply: FastifyReply, done: HookHandlerDoneFunction): void {
+  const start = url.indexOf('?');
+  try {
+    if (start !== -1) decodeURIComponent(url.slice(start));
+    done();
+  } catch {
+    done(new AppError('malformed', 'The query is not percent-encoded UTF-8.'));
+  }
 }
 
 function readJsonBodies(server: FastifyInstance): void {
@@ -99,7 +113,7 @@ function logAnswers(server: FastifyInstance, slowRequestMs: number): void {
   server.addHook('onResponse', (request, reply, done) => {
     const ms = Math.round(reply.elapsedTime);
     // The path without its query: parameters may hold what should not be logged.
-    const path = request.url.split('?', 1)[0];
+    const path = shorten(request.url.split('?', 1)[0] ?? '');
     request.log[answerLevel(reply, ms, slowRequestMs)](
       { method: request.method, path, status: reply.statusCode, ms, address: request.ip },
       'request',

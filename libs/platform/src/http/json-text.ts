@@ -22,7 +22,9 @@ function send(context: ExecutionContext, { text, headers }: JsonText): string | 
   const http = context.switchToHttp();
   const request = http.getRequest<FastifyRequest>();
   const reply = http.getResponse<FastifyReply>();
-  void reply.headers(headers);
+  // Kept by nobody without asking again, and not the same to those who read no compression.
+  const vary = [reply.getHeader('vary'), 'accept-encoding'].filter((name) => name !== undefined).join(', ');
+  void reply.headers({ 'cache-control': 'no-cache', vary, ...headers });
   const { etag } = headers;
   if (request.method === 'GET' || request.method === 'HEAD') {
     if (etag !== undefined && isNotModified(request.headers['if-none-match'], etag)) {

@@ -1,13 +1,13 @@
 import { applyDecorators, UseGuards, type CanActivate, type ExecutionContext } from '@nestjs/common';
 import type { FastifyRequest } from 'fastify';
 import { invalid } from './app-error';
+import { unknownName } from './validation';
 
 class NoQueryGuard implements CanActivate {
   canActivate(context: ExecutionContext): boolean {
     const query = context.switchToHttp().getRequest<FastifyRequest>().query as Record<string, unknown>;
     const names = Object.keys(query);
-    if (names.length > 0)
-      throw invalid(names.map((parameter) => ({ detail: `${parameter} is not known here`, parameter })));
+    if (names.length > 0) throw invalid(names.map((name) => unknownName(name, 'query')));
     return true;
   }
 }

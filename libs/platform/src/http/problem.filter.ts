@@ -59,8 +59,6 @@ function describeStatus(status: number): [ErrorKind, string] {
       return ['not_found', 'There is nothing at this path.'];
     case 413:
       return ['payload_too_large', 'The request body is too large.'];
-    case 414:
-      return ['not_found', 'There is nothing at this path.'];
     case 415:
       return ['unsupported_media_type', 'Send the request body with Content-Type: application/json.'];
     case 503:

@@ -8,7 +8,7 @@ import {
   type ValidationError,
   type ValidationOptions,
 } from 'class-validator';
-import { AppError, invalid, type FieldError } from './app-error';
+import { AppError, invalid, MAX_ERRORS, type FieldError } from './app-error';
 import { escapePointer, shorten } from './json-body';
 
 /** Validates bodies, queries and path parameters against their DTO classes: 422 with every broken rule. */
@@ -24,7 +24,7 @@ export class RequestPipe implements PipeTransform {
     const dto = toInstance(metatype as Type<object>, fields, type);
     const unknown = given.filter(([name]) => !known.has(name));
     const errors = [
-      ...unknown.map(([name]) => fieldError(`${shorten(name)} is not known here`, name, type)),
+      ...unknown.slice(0, MAX_ERRORS).map(([name]) => unknownName(name, type)),
       ...fieldErrors(await validate(dto, { stopAtFirstError: true }), type),
     ];
     if (errors.length > 0) throw invalid(errors);
@@ -61,6 +61,11 @@ function fieldErrors(errors: ValidationError[], place: ArgumentMetadata['type'])
   return errors.flatMap(({ property, constraints = {} }) =>
     Object.values(constraints).map((message) => fieldError(message, property, place)),
   );
+}
+
+/** The error for a name that stands in no DTO. */
+export function unknownName(name: string, place: ArgumentMetadata['type']): FieldError {
+  return fieldError(`${shorten(name)} is not known here`, name, place);
 }
 
 function fieldError(detail: string, name: string, place: ArgumentMetadata['type']): FieldError {

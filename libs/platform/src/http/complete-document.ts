@@ -10,7 +10,7 @@ import type {
 } from '@nestjs/swagger';
 import type { ErrorKind } from './app-error';
 import { isOpen, isProbe } from './authentication';
-import { problemResponse } from './openapi';
+import { problemResponse } from './api-problems';
 import { PROBLEM_MEDIA_TYPE, statusOf, type Problem } from './problem';
 
 const METHODS = ['get', 'post', 'put', 'patch', 'delete'] as const;
