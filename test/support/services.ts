@@ -49,12 +49,12 @@ export async function findRedis(): Promise<Service> {
   return startRedis();
 }
 
-/** A `redis-server` on a free port of the loopback that keeps nothing on disk. */
-export async function startRedis(port?: number): Promise<Service & { process: ChildProcess }> {
+/** A `redis-server` on a free port of the loopback that saves nothing by itself; told to, it saves to `folder`. */
+export async function startRedis(port?: number, folder = tmpdir()): Promise<Service & { process: ChildProcess }> {
   const chosen = port ?? (await freePort());
   const child = spawn(
     'redis-server',
-    ['--port', String(chosen), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--dir', tmpdir()],
+    ['--port', String(chosen), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--dir', folder],
     { stdio: 'ignore' },
   );
   const url = `redis://127.0.0.1:${chosen}`;

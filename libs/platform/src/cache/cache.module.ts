@@ -5,11 +5,11 @@ import { Keyv } from 'keyv';
 import { LRUCache } from 'lru-cache';
 import type { CacheConfig, Config } from '../config/config';
 import { CONFIG } from '../config/config.module';
-import { CacheService } from './cache.service';
+import { CacheService, epochKeyOf } from './cache.service';
 import { RedisStore } from './redis-store';
 
-/** Injection token of the Redis client, `undefined` when the cache is not in Redis. */
-const REDIS = Symbol('REDIS');
+/** Injection token of the store in Redis, `undefined` when the cache is elsewhere or off. */
+const REDIS_STORE = Symbol('REDIS_STORE');
 
 /** Characters of keys and values that the in-process cache may hold: about 64 MiB. */
 const MAX_MEMORY_CHARACTERS = 32 * 1024 * 1024;
@@ -17,25 +17,27 @@ const MAX_MEMORY_CHARACTERS = 32 * 1024 * 1024;
 /** The cache that the configuration asks for: Redis, in-process, or none. */
 @Module({
   providers: [
-    { provide: REDIS, inject: [CONFIG], useFactory: (config: Config) => createRedis(config.cache) },
+    { provide: REDIS_STORE, inject: [CONFIG], useFactory: (config: Config) => createRedisStore(config.cache) },
     {
       provide: CacheService,
-      inject: [CONFIG, REDIS],
-      useFactory: (config: Config, redis: Redis | undefined) => createCacheService(config.cache, redis),
+      inject: [CONFIG, REDIS_STORE],
+      useFactory: ({ cache: { mode, prefix } }: Config, redisStore: RedisStore | undefined) => {
+        if (mode === 'off') return new CacheService(undefined, prefix);
+        return new CacheService(createCache({ stores: [redisStore ? keyv(redisStore) : memoryStore()] }), prefix);
+      },
     },
   ],
   exports: [CacheService],
 })
 export class CacheModule implements OnApplicationShutdown {
-  constructor(@Inject(REDIS) private readonly redis: Redis | undefined) {}
+  constructor(@Inject(REDIS_STORE) private readonly redisStore: RedisStore | undefined) {}
 
   async onApplicationShutdown(): Promise<void> {
-    // `quit` fails when there is no connection; there is nothing to close then but the attempts to reconnect.
-    await this.redis?.quit().catch(() => this.redis?.disconnect());
+    await this.redisStore?.close();
   }
 }
 
-async function createRedis({ mode, redisUrl }: CacheConfig): Promise<Redis | undefined> {
+async function createRedisStore({ mode, redisUrl, prefix }: CacheConfig): Promise<RedisStore | undefined> {
   if (mode !== 'redis' || redisUrl === undefined) return undefined;
   const redis = new Redis(redisUrl, {
     lazyConnect: true,
@@ -48,23 +50,14 @@ async function createRedis({ mode, redisUrl }: CacheConfig): Promise<Redis | und
     disconnectTimeout: 0,
     retryStrategy: (attempt) => Math.min(attempt * 100, 2000),
   });
-  // Told once by the breaker; without a listener ioredis would print every failed attempt.
+  // Told once by the store; without a listener ioredis would print every failed attempt.
   redis.on('error', () => undefined);
   await redis.connect().catch(() => undefined);
-  return redis;
-}
-
-function createCacheService({ mode, prefix }: CacheConfig, redis: Redis | undefined): CacheService {
-  if (mode === 'off') return new CacheService(undefined, prefix);
-  if (redis === undefined) {
-    return new CacheService(createCache({ stores: [memoryStore()] }), prefix);
-  }
-  const logger = new Logger(CacheService.name);
-  const store = new RedisStore(redis, prefix, (available, reason) => {
+  const logger = new Logger(RedisStore.name);
+  return new RedisStore(redis, epochKeyOf(prefix), (available, reason) => {
     if (available) logger.log(`Redis is used again: ${reason}`);
     else logger.warn(`Redis is not available, reading from the database: ${reason}`);
   });
-  return new CacheService(createCache({ stores: [keyv(store)] }), prefix);
 }
 
 function memoryStore(): Keyv {

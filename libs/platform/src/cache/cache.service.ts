@@ -4,6 +4,14 @@ import type { Cache } from 'cache-manager';
 /** A lease outlives the values stored under it; one that is lost early costs a miss, no more. */
 const LEASE_TTL_FACTOR = 2;
 
+/** The epoch is the lease of everything: its removal makes every value void. */
+const EPOCH_TTL_MS = 24 * 60 * 60 * 1000;
+
+const PING_TTL_MS = 1000;
+
+/** The key of the epoch, under the prefix of all our keys. */
+export const epochKeyOf = (prefix: string): string => `${prefix}lease:`;
+
 /** Characters of a value worth keeping: a larger one takes Redis longer than the time limit of a command. */
 const MAX_VALUE_CHARACTERS = 1024 * 1024;
 
@@ -11,22 +19,25 @@ const MAX_VALUE_CHARACTERS = 1024 * 1024;
  * Reads through a cache that several processes may share, without ever serving what was true before an
  * acknowledged change.
  *
- * A value is stored with the lease that was in force before it was loaded, and it is a hit only while that lease is
- * still there. A change removes the lease after its commit and before its answer, so a slow reader fills the cache
+ * A value is stored with the lease of its key that was in force before it was loaded, and it is a hit only while that
+ * lease is still there. A change removes the lease after its commit and before its answer, so a slow reader fills the cache
  * with a value that nobody takes. (Leases as in Nishtala et al., "Scaling Memcache at Facebook", NSDI 2013, section
  * 3.2.1.) Loads of one key under one lease are shared within the process.
  *
  * A cache that fails is a miss, never an error.
  */
 export class CacheService {
-  private readonly leases = new Map<string, Promise<string | undefined>>();
+  private readonly epochKey: string;
+  private readonly tokens = new Map<string, Promise<string | undefined>>();
   private readonly loads = new Map<string, Promise<string>>();
 
   /** @param cache `undefined` is no cache: everything is loaded */
   constructor(
     private readonly cache: Cache | undefined,
     private readonly prefix: string,
-  ) {}
+  ) {
+    this.epochKey = epochKeyOf(prefix);
+  }
 
   /**
    * The value under `key`, or what `load` returns, kept for `ttlMs` milliseconds.
@@ -34,16 +45,21 @@ export class CacheService {
    * @throws what `load` throws; nothing is kept then
    */
   async getOrLoad(key: string, ttlMs: number, load: () => Promise<string>): Promise<string> {
-    if (this.cache === undefined) return load();
-    const [found, existing] = await this.cache.mget<unknown>([this.valueKey(key), this.leaseKey(key)]);
-    if (typeof existing === 'string' && typeof found === 'string' && found.startsWith(`${existing}\n`)) {
-      return found.slice(existing.length + 1);
+    const { cache } = this;
+    if (cache === undefined) return load();
+    const [epochKey, leaseKey, valueKey] = [this.epochKey, this.leaseKey(key), this.valueKey(key)];
+    const [epoch, lease, found] = await cache.mget<unknown>([epochKey, leaseKey, valueKey]);
+    if (typeof epoch === 'string' && typeof lease === 'string' && typeof found === 'string') {
+      const grant = `${epoch} ${lease}\n`;
+      if (found.startsWith(grant)) return found.slice(grant.length);
     }
-    const cache = this.cache;
-    const lease =
-      typeof existing === 'string' ? existing : await joined(this.leases, key, () => this.takeLease(cache, key, ttlMs));
-    if (lease === undefined) return load();
-    return joined(this.loads, `${key}\n${lease}`, () => this.fill(cache, key, ttlMs, lease, load));
+    const tokens = await Promise.all([
+      this.token(cache, epochKey, epoch, EPOCH_TTL_MS),
+      this.token(cache, leaseKey, lease, ttlMs * LEASE_TTL_FACTOR),
+    ]);
+    if (tokens.includes(undefined)) return load();
+    const grant = `${tokens.join(' ')}\n`;
+    return joined(this.loads, `${key}\n${grant}`, () => this.fill(cache, valueKey, ttlMs, grant, load));
   }
 
   /** Makes every later read of `keys` see what is committed now. Call it after the commit and before the answer. */
@@ -53,35 +69,34 @@ export class CacheService {
   }
 
   /**
-   * Resolves when the cache can be used. After a failure this, like a read, is what finds out that it is back.
+   * Resolves when the cache can be read and written.
    *
    * @throws whatever its client says
    */
   async ping(): Promise<void> {
-    await Promise.all(this.cache?.stores.map((store) => store.getMany([this.valueKey('ping')])) ?? []);
+    await this.cache?.set(this.valueKey('ping'), '', PING_TTL_MS);
   }
 
-  // Without a confirmed lease nothing may be stored: a write that timed out can still arrive, after a change.
-  private async takeLease(cache: Cache, key: string, ttlMs: number): Promise<string | undefined> {
-    const lease = randomUUID();
-    try {
-      await cache.set(this.leaseKey(key), lease, ttlMs * LEASE_TTL_FACTOR);
-      return lease;
-    } catch {
-      return undefined;
-    }
+  // The token in force, or a new one. Without one that is confirmed nothing may be stored: a write that timed out can
+  // still arrive, after a change.
+  private token(cache: Cache, key: string, existing: unknown, ttlMs: number): Promise<string | undefined> {
+    if (typeof existing === 'string') return Promise.resolve(existing);
+    return joined(this.tokens, key, async () => {
+      const token = randomUUID();
+      return cache.set(key, token, ttlMs).catch(() => undefined);
+    });
   }
 
   private async fill(
     cache: Cache,
-    key: string,
+    valueKey: string,
     ttlMs: number,
-    lease: string,
+    grant: string,
     load: () => Promise<string>,
   ): Promise<string> {
     const value = await load();
     if (value.length <= MAX_VALUE_CHARACTERS) {
-      await cache.set(this.valueKey(key), `${lease}\n${value}`, ttlMs).catch(() => undefined);
+      await cache.set(valueKey, grant + value, ttlMs).catch(() => undefined);
     }
     return value;
   }

@@ -1,13 +1,9 @@
 import { redisInsStore } from 'cache-manager-ioredis-yet';
-import { circuitBreaker, ConsecutiveBreaker, handleWhen, type CircuitBreakerPolicy } from 'cockatiel';
 import type Redis from 'ioredis';
 import type { KeyvStoreAdapter, StoredData } from 'keyv';
 
-/** Milliseconds without Redis after a failure, before one command tries it again. */
-const RETRY_AFTER_MS = 1000;
-
-/** Removals remembered while Redis is away; beyond them everything of ours is removed instead. */
-const MAX_PENDING_REMOVALS = 10_000;
+/** Milliseconds between two attempts to use Redis again. */
+const RETRY_MS = 250;
 
 /** What cache-manager-ioredis-yet offers; its own types extend one that cache-manager 7 no longer has. */
 interface IoredisStore {
@@ -18,30 +14,31 @@ interface IoredisStore {
 }
 
 /**
- * Redis behind a circuit breaker, for Keyv: the first failure costs its time-out, later commands fail at once, and one
- * command a second tries again. Removals that failed are made up for before anything is read again, so a value that a
- * change should have removed is never served by this process.
+ * Redis behind a circuit breaker, for Keyv. The first command that gets no answer costs its time-out; from then on
+ * commands fail at once, until an attempt in the background succeeds. What Redis holds by then may miss removals, ours
+ * or those of before its restart: the attempt removes the epoch first, without which no cached value is taken.
  */
 export class RedisStore implements KeyvStoreAdapter {
   opts: unknown;
   namespace?: string;
   private readonly redis: IoredisStore;
-  private readonly breaker: CircuitBreakerPolicy;
-  private readonly pendingRemovals = new Set<string>();
-  private removeEverything = false;
+  private usable = true;
+  private missedRemoval = false;
+  private timer: NodeJS.Timeout | undefined;
+  // A Redis that comes back may be one that was restarted from an older state.
+  private readonly onClose = (): void => this.giveUp('the connection was lost');
 
-  /** @param prefix of all our keys; the only ones ever removed in bulk */
+  /**
+   * @param epochKey the key whose removal makes every cached value void
+   * @param onChange told once when Redis becomes unavailable, and once when it is used again
+   */
   constructor(
     private readonly client: Redis,
-    private readonly prefix: string,
-    onChange: (available: boolean, reason: string) => void,
+    private readonly epochKey: string,
+    private readonly onChange: (available: boolean, reason: string) => void,
   ) {
     this.redis = redisInsStore(client) as unknown as IoredisStore;
-    // A value that is no JSON is somebody else's: a miss, and no reason to give Redis up.
-    const policy = handleWhen((error) => !(error instanceof SyntaxError));
-    this.breaker = circuitBreaker(policy, { halfOpenAfter: RETRY_AFTER_MS, breaker: new ConsecutiveBreaker(1) });
-    this.breaker.onBreak((failure) => onChange(false, 'error' in failure ? failure.error.message : 'no answer'));
-    this.breaker.onReset(() => onChange(true, 'it answers again'));
+    client.on('close', this.onClose);
   }
 
   async get<Value>(key: string): Promise<StoredData<Value> | undefined> {
@@ -61,15 +58,18 @@ export class RedisStore implements KeyvStoreAdapter {
     return this.deleteMany([key]);
   }
 
-  /** Never fails: what cannot be removed now is removed before the next read. */
+  /** Never fails: after a removal that failed, everything is removed before anything is read. */
   async deleteMany(keys: string[]): Promise<boolean> {
-    try {
-      await this.run(() => this.redis.mdel(...keys));
-      return true;
-    } catch {
-      this.remember(keys);
-      return false;
+    if (this.usable) {
+      try {
+        await this.redis.mdel(...keys);
+        return true;
+      } catch (error) {
+        this.giveUp(reasonOf(error));
+      }
     }
+    this.missedRemoval = true;
+    return false;
   }
 
   /** @throws always: it would be FLUSHDB, which removes what others keep in the same Redis */
@@ -81,44 +81,58 @@ export class RedisStore implements KeyvStoreAdapter {
     return this;
   }
 
-  private run<T>(command: () => Promise<T>): Promise<T> {
-    return this.breaker.execute(async () => {
-      await this.catchUp();
-      return command();
-    });
+  /** Makes up for removals that failed, where Redis answers, and ends the connection. */
+  async close(): Promise<void> {
+    if (!this.usable) await this.tryAgain();
+    clearTimeout(this.timer);
+    this.client.off('close', this.onClose);
+    // `quit` fails when there is no connection; there is nothing to close then but the attempts to reconnect.
+    await this.client.quit().catch(() => this.client.disconnect());
   }
 
-  private remember(keys: string[]): void {
-    for (const key of keys) this.pendingRemovals.add(key);
-    if (this.pendingRemovals.size > MAX_PENDING_REMOVALS) {
-      this.pendingRemovals.clear();
-      this.removeEverything = true;
+  private async run<T>(command: () => Promise<T>): Promise<T> {
+    if (!this.usable) throw new Error('Redis is not available');
+    try {
+      return await command();
+    } catch (error) {
+      // A reply, also one that refuses (out of memory), and a foreign value, which is no JSON, prove that Redis answers.
+      if (!(error instanceof SyntaxError) && !isReply(error)) this.giveUp(reasonOf(error));
+      throw error;
     }
   }
 
-  private async catchUp(): Promise<void> {
-    if (this.removeEverything) {
-      // Asked for again by a removal that fails meanwhile, or by this one.
-      this.removeEverything = false;
-      await this.removeLeases().catch((error: unknown) => {
-        this.removeEverything = true;
-        throw error;
-      });
-    }
-    const keys = [...this.pendingRemovals];
-    if (keys.length === 0) return;
-    await this.client.del(keys);
-    for (const key of keys) this.pendingRemovals.delete(key);
+  private giveUp(reason: string): void {
+    this.missedRemoval = true;
+    if (!this.usable) return;
+    this.usable = false;
+    this.onChange(false, reason);
+    this.tryLater();
   }
 
-  // No value is taken without its lease.
-  private async removeLeases(): Promise<void> {
-    for await (const keys of this.client.scanStream({ match: `${escapeGlob(this.prefix)}lease:*`, count: 1000 })) {
-      if ((keys as string[]).length > 0) await this.client.del(keys as string[]);
+  private tryLater(): void {
+    this.timer = setTimeout(() => void this.tryAgain(), RETRY_MS).unref();
+  }
+
+  private async tryAgain(): Promise<void> {
+    try {
+      // Again when a change was made meanwhile: another process may have cached what was before it.
+      while (this.missedRemoval) {
+        this.missedRemoval = false;
+        await this.client.del(this.epochKey);
+      }
+      this.usable = true;
+      this.onChange(true, 'it answers again');
+    } catch {
+      this.missedRemoval = true;
+      this.tryLater();
     }
   }
 }
 
-function escapeGlob(text: string): string {
-  return text.replace(/[\\*?[\]]/g, '\\$&');
+function isReply(error: unknown): boolean {
+  return error instanceof Error && error.name === 'ReplyError';
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

@@ -27,7 +27,10 @@ const DATA_CLASSES = new Set(['22', '23']);
 const UNAVAILABLE_CLASSES = new Set(['08', '25', '28', '3D', '40', '53', '55', '57', '58', 'XX']);
 
 /** SQLSTATE of a table that is not there: the migrations have not run. */
-const UNDEFINED_TABLE = '42P01';
+export const UNDEFINED_TABLE = '42P01';
+
+/** What the server and the client say of a statement over its limit. */
+const TOO_SLOW = /due to statement timeout|query read timeout/i;
 
 type DriverError = Error & { code?: unknown };
 
@@ -53,5 +56,6 @@ function isUnavailable(code: string): boolean {
 }
 
 function unavailable(cause: Error): AppError {
-  return new AppError('unavailable', 'The database is not available at the moment; try again.', { cause });
+  const state = TOO_SLOW.test(cause.message) ? 'did not answer in time' : 'is not available at the moment';
+  return new AppError('unavailable', `The database ${state}; try again.`, { cause });
 }

@@ -7,6 +7,7 @@ import type { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver';
 import type { Config } from '../config/config';
 import { CONFIG } from '../config/config.module';
 import { MigrationDataSource, type Schema } from './data-source';
+import { UNDEFINED_TABLE } from './database-fault';
 
 /** Injection token of the entities and migrations. */
 export const SCHEMA = Symbol('SCHEMA');
@@ -16,9 +17,6 @@ const PATIENCE_MS = 3000;
 
 /** Milliseconds between two attempts to connect: the first and the longest pause. */
 const RETRY_MS = { first: 250, longest: 5000 };
-
-/** SQLSTATE of a table that is not there. */
-const UNDEFINED_TABLE = '42P01';
 
 export interface PoolStatus {
   size: number;
