@@ -11,6 +11,7 @@ interface Run {
   pid: number;
   version: string;
   heartbeat_at: Date;
+  expires_at: Date;
   ended_at: Date | null;
   outcome: string | null;
 }
@@ -58,6 +59,24 @@ describe('the life of a process', () => {
     const run = await runOf(url, process.child.pid);
     expect(run).toMatchObject({ outcome: 'shutdown', ended_at: expect.any(Date) as Date });
     expect(process.output()).not.toMatch(/"level":"(warn|error|fatal)"/);
+  });
+
+  // Ctrl-C reaches npm and the process alike, and npm passes it on.
+  it('takes the same signal twice at once for one', async () => {
+    const { url } = await createDatabase();
+    const process = await launch({ DATABASE_URL: url }).listening();
+    process.child.kill('SIGINT');
+    expect(await process.stop('SIGINT')).toBe(0);
+    expect(await eventsOf(url, 'system_shutdown')).toHaveLength(1);
+  });
+
+  it('says itself how long it may be silent', async () => {
+    const { url } = await createDatabase();
+    const process = await launch({ DATABASE_URL: url, HEARTBEAT_SECONDS: '60' }).listening();
+    await until(async () => (await runsOf(url)).length === 1, 'the run is there');
+    const { heartbeat_at, expires_at } = await runOf(url, process.child.pid);
+    // Three heartbeats, and the limits on connecting (2 s) and on a statement (5 s).
+    expect(expires_at.getTime() - heartbeat_at.getTime()).toBe(187_000);
   });
 
   it('is not ready but serves and says that it lives during SHUTDOWN_DELAY_MS, and ends at once on a second signal', async () => {
@@ -140,6 +159,7 @@ describe('the life of a process', () => {
     expect(crash).toMatchObject({ severity: 'critical', source: 'eventdeck' });
     expect(crash?.details).toEqual({
       run: id,
+      service: 'eventdeck',
       host,
       pid,
       version,

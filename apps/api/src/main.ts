@@ -9,6 +9,9 @@ const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
 /** Exit codes of a process that a signal ended (POSIX: 128 and the number of the signal). */
 const EXIT_CODES = { SIGTERM: 143, SIGINT: 130, SIGHUP: 129 };
 
+/** Ctrl-C can come twice: npm passes on what the terminal has sent to all of its processes. */
+const SAME_SIGNAL_MS = 500;
+
 async function main(): Promise<void> {
   const config = loadProcessConfig();
   const logger = createLogger(config.logLevel, config.serviceName);
@@ -23,11 +26,14 @@ async function main(): Promise<void> {
 
 // Not Nest's own listeners: they would miss a signal that comes while the application is still being made.
 function stopOnSignal(starting: Promise<INestApplicationContext>, logger: Logger): void {
-  let stopping = false;
+  let stoppingSince: number | undefined;
   for (const signal of SIGNALS) {
     process.on(signal, () => {
-      if (stopping) process.exit(EXIT_CODES[signal]);
-      stopping = true;
+      if (stoppingSince !== undefined) {
+        if (performance.now() - stoppingSince > SAME_SIGNAL_MS) process.exit(EXIT_CODES[signal]);
+        return;
+      }
+      stoppingSince = performance.now();
       starting
         // The interface leaves the signal out that the class takes and hands to the hooks.
         .then((app) => (app as NestApplicationContext).close(signal))

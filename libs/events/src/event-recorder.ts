@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Inject, Injectable, Logger, type OnModuleDestroy } from '@nestjs/common';
-import { CONFIG, type Config } from '@app/platform';
+import { CONFIG, databaseFault, type Config } from '@app/platform';
 import type { Severity } from './event.entity';
 import { EventsService } from './events.service';
 
@@ -18,6 +18,11 @@ export interface OwnEvent {
   details?: Record<string, unknown>;
 }
 
+interface WaitingEvent {
+  event: OwnEvent & { timestamp: string };
+  isLogged: boolean;
+}
+
 /**
  * Records events of the service itself in the background: it never blocks and never fails its caller. While the
  * database is away they go to the log, and with their own times into the database when it returns.
@@ -25,7 +30,7 @@ export interface OwnEvent {
 @Injectable()
 export class EventRecorder implements OnModuleDestroy {
   private readonly logger = new Logger(EventRecorder.name);
-  private readonly waiting: (OwnEvent & { timestamp: string })[] = [];
+  private readonly waiting: WaitingEvent[] = [];
   private readonly stopping = new AbortController();
   private draining: Promise<void> | undefined;
 
@@ -36,12 +41,12 @@ export class EventRecorder implements OnModuleDestroy {
 
   /** Queues an event, its time being now. */
   record(event: OwnEvent): void {
-    this.waiting.push({ ...event, timestamp: new Date().toISOString() });
-    if (this.waiting.length > MAX_WAITING) this.waiting.shift();
+    this.waiting.push({ event: { ...event, timestamp: new Date().toISOString() }, isLogged: false });
+    if (this.waiting.length > MAX_WAITING) this.log('event dropped', this.waiting.shift());
     this.draining ??= this.drain().finally(() => (this.draining = undefined));
   }
 
-  /** Resolves when all that was recorded is stored, or after one more failure per event. */
+  /** Resolves when all that was recorded is stored, or at the first failure. */
   async flush(): Promise<void> {
     this.stopping.abort();
     await this.draining;
@@ -55,29 +60,34 @@ export class EventRecorder implements OnModuleDestroy {
   }
 
   private async drain(): Promise<void> {
-    let logged = 0;
     while (this.waiting.length > 0) {
-      if (await this.storeFirst()) {
-        logged = Math.max(0, logged - 1);
-        continue;
-      }
+      if (await this.storeFirst()) continue;
+      for (const waiting of this.waiting) this.log('event not stored yet', waiting);
       if (this.stopping.signal.aborted) return;
-      for (const event of this.waiting.slice(logged))
-        this.logger.warn(`event not stored yet: ${JSON.stringify(event)}`);
-      logged = this.waiting.length;
       await sleep(RETRY_MS, undefined, { signal: this.stopping.signal, ref: false }).catch(() => undefined);
     }
   }
 
+  // An event whose connection broke may be stored already: then it is stored twice rather than not at all.
   private async storeFirst(): Promise<boolean> {
-    const event = this.waiting.shift();
-    if (!event) return true;
+    const waiting = this.waiting.shift();
+    if (!waiting) return true;
     try {
-      await this.events.create({ ...event, source: this.config.serviceName });
+      await this.events.create({ ...waiting.event, source: this.config.serviceName });
       return true;
-    } catch {
-      this.waiting.unshift(event);
+    } catch (error) {
+      if (databaseFault(error)?.kind === 'invalid') {
+        this.log('event refused', waiting);
+        return true;
+      }
+      this.waiting.unshift(waiting);
       return false;
     }
+  }
+
+  private log(outcome: string, waiting: WaitingEvent | undefined): void {
+    if (!waiting || (waiting.isLogged && outcome === 'event not stored yet')) return;
+    waiting.isLogged = true;
+    this.logger.warn(`${outcome}: ${JSON.stringify(waiting.event)}`);
   }
 }

@@ -7,6 +7,10 @@ export type Severity = (typeof SEVERITIES)[number];
 /** A row of `system_events`. The descending indexes of the listing stand in the migration: TypeORM cannot declare them. */
 @Entity('system_events')
 @Check('system_events_severity_check', `severity IN ('info', 'warning', 'error', 'critical')`)
+@Check(
+  'system_events_timestamp_check',
+  `"timestamp" >= '0001-01-01T00:00:00Z' AND "timestamp" < '10000-01-01T00:00:00Z'`,
+)
 @Index('system_events_timestamp_idx', { synchronize: false })
 @Index('system_events_event_type_idx', { synchronize: false })
 @Index('system_events_severity_idx', { synchronize: false })

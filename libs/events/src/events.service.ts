@@ -99,8 +99,11 @@ export class EventsService {
       requireMatch(current, ifMatch);
       return current;
     }
-    const [changed, previousType] = await this.events.manager.transaction(async (manager) => {
+    const keys = new Set([eventKey(id), STATS_KEY]);
+    if (changes.event_type !== undefined) keys.add(typeKey(changes.event_type));
+    return this.changing(keys, async (manager) => {
       const previous = await this.lock(manager, id, ifMatch);
+      keys.add(typeKey(previous.eventType));
       const result = await manager
         .createQueryBuilder()
         .update(SystemEvent)
@@ -109,22 +112,18 @@ export class EventsService {
         .returning(RETURNING)
         .updateEntity(false)
         .execute();
-      return [firstRow(result), previous.eventType] as const;
+      return firstRow(result);
     });
-    await this.cache.invalidate([
-      ...new Set([eventKey(id), typeKey(previousType), typeKey(changes.event_type ?? previousType), STATS_KEY]),
-    ]);
-    return changed;
   }
 
   /** @throws AppError `not_found`, `precondition_failed`, `unavailable` */
   async delete(id: number, ifMatch?: string): Promise<void> {
-    const { eventType } = await this.events.manager.transaction(async (manager) => {
+    const keys = new Set([eventKey(id), STATS_KEY]);
+    await this.changing(keys, async (manager) => {
       const previous = await this.lock(manager, id, ifMatch);
+      keys.add(typeKey(previous.eventType));
       await manager.delete(SystemEvent, { id: String(id) });
-      return previous;
     });
-    await this.cache.invalidate([eventKey(id), typeKey(eventType), STATS_KEY]);
   }
 
   /** The counts as JSON text. @throws AppError `unavailable` */
@@ -133,6 +132,15 @@ export class EventsService {
       const [row] = await this.events.query<{ json: string }[]>(STATS_SQL);
       return row?.json ?? '{}';
     });
+  }
+
+  // Also after a failure: a connection that broke at the commit leaves open whether it happened.
+  private async changing<T>(keys: ReadonlySet<string>, change: (manager: EntityManager) => Promise<T>): Promise<T> {
+    try {
+      return await this.events.manager.transaction(change);
+    } finally {
+      await this.cache.invalidate([...keys]);
+    }
   }
 
   private async load(id: number): Promise<StoredEvent> {

@@ -58,6 +58,12 @@ export class LifecycleService implements OnApplicationBootstrap, OnApplicationSh
     await this.runs.end().catch(() => undefined);
   }
 
+  // A heartbeat may also have to wait for a connection that requests hold, and for a database that is slow.
+  private get aliveMs(): number {
+    const { connectTimeoutMs, statementTimeoutMs } = this.config.database;
+    return this.config.heartbeatMs * MISSED_HEARTBEATS + connectTimeoutMs + statementTimeoutMs;
+  }
+
   // One at a time: behind a database that hangs they would queue up, and the shutdown would wait for all of them.
   private beat(): void {
     this.beating ??= this.tryBeat().finally(() => (this.beating = undefined));
@@ -65,7 +71,7 @@ export class LifecycleService implements OnApplicationBootstrap, OnApplicationSh
 
   private async tryBeat(): Promise<void> {
     try {
-      await this.runs.beat();
+      await this.runs.beat(this.aliveMs);
       await this.reportCrashes();
     } catch {
       // The database is away, which health reports; the next heartbeat tries again.
@@ -78,20 +84,21 @@ export class LifecycleService implements OnApplicationBootstrap, OnApplicationSh
   private async reportCrashes(): Promise<void> {
     const now = performance.now();
     const first = this.steadySince === undefined;
-    const expiry = this.config.heartbeatMs * MISSED_HEARTBEATS;
     this.steadySince ??= now;
     if (first) await this.runs.prune();
-    if (this.server.isEmbedded ? !first : now - this.steadySince < expiry) return;
-    for (const run of await this.runs.endCrashed(this.server.isEmbedded ? 0 : expiry)) this.recordCrash(run);
+    const { isEmbedded } = this.server;
+    if (isEmbedded ? !first : now - this.steadySince < this.aliveMs) return;
+    for (const run of await this.runs.endCrashed(isEmbedded ? 'all' : 'overdue')) this.recordCrash(run);
   }
 
   private recordCrash(run: CrashedRun): void {
     this.recorder.record({
       event_type: 'system_crash',
       severity: 'critical',
-      message: `A run of ${this.config.serviceName} on ${run.host} ended without a shutdown`,
+      message: `A run of ${run.service_name} on ${run.host} ended without a shutdown`,
       details: {
         run: run.id,
+        service: run.service_name,
         host: run.host,
         pid: run.pid,
         version: run.version,

@@ -9,6 +9,9 @@ export class ServiceRun {
   @PrimaryColumn({ type: 'uuid', primaryKeyConstraintName: 'service_runs_pkey' })
   id: string;
 
+  @Column({ type: 'varchar', name: 'service_name', length: 200 })
+  serviceName: string;
+
   @Column({ type: 'varchar', length: 255 })
   host: string;
 
@@ -23,6 +26,10 @@ export class ServiceRun {
 
   @Column({ type: 'timestamptz', name: 'heartbeat_at', precision: 3, default: () => 'now()' })
   heartbeatAt: Date;
+
+  /** When the run counts as crashed unless it says again that it lives; it knows its own heartbeat. */
+  @Column({ type: 'timestamptz', name: 'expires_at', precision: 3 })
+  expiresAt: Date;
 
   @Column({ type: 'timestamptz', name: 'ended_at', precision: 3, nullable: true })
   endedAt: Date | null;

@@ -11,6 +11,7 @@ const KEPT_FOR = '30 days';
 /** A run that ended without a shutdown. */
 export interface CrashedRun {
   id: string;
+  service_name: string;
   host: string;
   pid: number;
   version: string;
@@ -28,24 +29,36 @@ export class ServiceRunsService {
     @Inject(CONFIG) private readonly config: Config,
   ) {}
 
-  /** Says that this run lives; also when another process, which could not know, took it for crashed. */
-  async beat(): Promise<void> {
-    const { hostname, version } = this.config;
+  /**
+   * Says that this run lives, and will say so again within `aliveMs`; also when another process, which could not know,
+   * took it for crashed.
+   */
+  async beat(aliveMs: number): Promise<void> {
+    const { serviceName, hostname, version } = this.config;
     await this.runs.query(
-      `INSERT INTO service_runs (id, host, pid, version, started_at)
-       VALUES ($1, $2, $3, $4, now() - make_interval(secs => $5))
-       ON CONFLICT (id) DO UPDATE SET heartbeat_at = now(), ended_at = NULL, outcome = NULL`,
-      [this.id, hostname.slice(0, 255), process.pid, version.slice(0, 50), process.uptime()],
+      `INSERT INTO service_runs (id, service_name, host, pid, version, started_at, expires_at)
+       VALUES ($1, $2, $3, $4, $5, now() - make_interval(secs => $6), now() + make_interval(secs => $7))
+       ON CONFLICT (id) DO UPDATE
+       SET heartbeat_at = now(), expires_at = excluded.expires_at, ended_at = NULL, outcome = NULL`,
+      [
+        this.id,
+        serviceName,
+        hostname.slice(0, 255),
+        process.pid,
+        version.slice(0, 50),
+        process.uptime(),
+        aliveMs / 1000,
+      ],
     );
   }
 
-  /** Ends every other open run that was silent for `silentMs` and returns those; of several processes one gets each. */
-  async endCrashed(silentMs: number): Promise<CrashedRun[]> {
+  /** Ends every other open run, or only those that are overdue, and returns them; of several processes one gets each. */
+  async endCrashed(which: 'all' | 'overdue'): Promise<CrashedRun[]> {
     const [rows] = await this.runs.query<[CrashedRun[], number]>(
       `UPDATE service_runs SET ended_at = now(), outcome = 'crash'
-       WHERE id <> $1 AND ended_at IS NULL AND heartbeat_at <= now() - make_interval(secs => $2)
-       RETURNING id, host, pid, version, started_at, heartbeat_at`,
-      [this.id, silentMs / 1000],
+       WHERE id <> $1 AND ended_at IS NULL AND ($2 OR expires_at <= now())
+       RETURNING id, service_name, host, pid, version, started_at, heartbeat_at`,
+      [this.id, which === 'all'],
     );
     return rows;
   }

@@ -90,7 +90,12 @@ export class MigrationDataSource extends DataSource {
       });
       this.setOptions({ url: this.embedded.url });
     }
-    return super.initialize();
+    try {
+      return await super.initialize();
+    } catch (error) {
+      await this.embedded?.stop();
+      throw error;
+    }
   }
 
   override async destroy(): Promise<void> {

@@ -7,7 +7,7 @@ import type { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver';
 import type { Config } from '../config/config';
 import { CONFIG } from '../config/config.module';
 import { MigrationDataSource, type Schema } from './data-source';
-import { UNDEFINED_TABLE } from './database-fault';
+import { databaseFault, UNDEFINED_TABLE } from './database-fault';
 
 /** Injection token of the entities and migrations. */
 export const SCHEMA = Symbol('SCHEMA');
@@ -95,11 +95,18 @@ export class DatabaseService implements OnApplicationBootstrap, OnModuleDestroy 
         return;
       } catch (error) {
         const reason = error instanceof Error ? error.message || error.name : String(error);
-        if (reason !== reported) this.logger.warn(`database not available, trying again: ${reason}`);
+        if (reason !== reported) this.report(error, reason);
         reported = reason;
         await sleep(pause, undefined, { signal: this.stopping.signal }).catch(() => undefined);
       }
     }
+  }
+
+  // Away is a matter of time; what else goes wrong, a migration above all, is a matter for a human.
+  private report(error: unknown, reason: string): void {
+    if (databaseFault(error)?.kind === 'unavailable')
+      this.logger.warn(`database not available, trying again: ${reason}`);
+    else this.logger.error(`database cannot be used, trying again: ${reason}`);
   }
 
   private async migrate(): Promise<void> {

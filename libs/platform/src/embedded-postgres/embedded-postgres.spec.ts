@@ -1,4 +1,4 @@
-import { chmod, mkdir, readdir, readFile, rm, rmdir, stat, truncate, writeFile } from 'node:fs/promises';
+import { chmod, link, mkdir, readFile, readdir, rm, rmdir, stat, symlink, truncate, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { Client } from 'pg';
 import {
@@ -145,6 +145,20 @@ describe('a folder that cannot be used', () => {
   it('is named when it is a file', async () => {
     await writeFile(dataDir, 'a file');
     expect(await failure()).toMatch(/^The data folder .* cannot be used: .*a file, not a folder\.$/);
+  });
+
+  it('has no log written through a link', async () => {
+    await (await start()).stop();
+    const stranger = path.join(folder, 'stranger');
+    const log = path.join(dataDir, 'postgresql.log');
+    await writeFile(stranger, 'mine');
+    const { uid } = await stat(stranger);
+    for (const makeLink of [symlink, link]) {
+      await rm(log);
+      await makeLink(stranger, log);
+      await failure();
+      expect([await readFile(stranger, 'utf8'), (await stat(stranger)).uid]).toEqual(['mine', uid]);
+    }
   });
 
   it('keeps the cluster of another major version', async () => {

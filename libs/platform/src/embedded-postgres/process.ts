@@ -1,12 +1,23 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { copyFile, open, readFile, readlink, realpath, stat, statfs, truncate } from 'node:fs/promises';
+import {
+  constants,
+  copyFile,
+  type FileHandle,
+  lstat,
+  open,
+  readFile,
+  readlink,
+  realpath,
+  rm,
+  statfs,
+} from 'node:fs/promises';
 import { createServer } from 'node:net';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { cleanEnvironment, identity } from './account';
 import type { Cluster } from './cluster';
-import { codeOf, toEmbeddedPostgresError } from './error';
+import { codeOf, EmbeddedPostgresError, toEmbeddedPostgresError } from './error';
 
 /** What `postmaster.pid` says of the server that runs, or ran, in a cluster. */
 export interface Postmaster {
@@ -106,9 +117,15 @@ export async function isServing(pid: number, cluster: Cluster): Promise<boolean>
 
 /** Moves the log aside when it is too long. PostgreSQL appends, so that its output goes on in the emptied file. */
 async function boundLog(file: string): Promise<void> {
-  const { size } = await stat(file);
+  const { size } = await lstat(file);
   if (size <= LOG_LIMIT) return;
-  await copyFile(file, `${file}.old`).finally(() => truncate(file));
+  const log = await open(file, constants.O_RDWR | constants.O_NOFOLLOW);
+  try {
+    await rm(`${file}.old`, { force: true });
+    await copyFile(file, `${file}.old`, constants.COPYFILE_EXCL).finally(() => log.truncate());
+  } finally {
+    await log.close();
+  }
 }
 
 /** Bounds the log now and every minute, until the returned function is called. Fails soft. */
@@ -166,6 +183,16 @@ async function staleEnvironment(cluster: Cluster): Promise<Record<string, string
   return found && !(await isServing(found.pid, cluster)) ? { PG_GRANDPARENT_PID: String(found.pid) } : {};
 }
 
+/** Root must neither write to nor give away what the folder's owner put there instead: no link is followed. */
+async function openLog(file: string): Promise<FileHandle> {
+  const { O_WRONLY, O_APPEND, O_CREAT, O_NOFOLLOW } = constants;
+  const log = await open(file, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW, 0o600);
+  const { nlink } = await log.stat();
+  if (nlink === 1) return log;
+  await log.close();
+  throw new EmbeddedPostgresError(`The log ${file} is a link to another file: remove it.`);
+}
+
 /**
  * Starts PostgreSQL in a session of its own: Ctrl-C in our terminal does not reach it, and it never keeps us alive.
  * @throws EmbeddedPostgresError when the program cannot be run; that it ends soon after shows in `hasExited()`
@@ -174,7 +201,7 @@ export async function launch(cluster: Cluster, port: number, settings: Record<st
   const { account, binaries, logFile } = cluster;
   try {
     const environment = { ...cleanEnvironment, ...(await staleEnvironment(cluster)) };
-    const log = await open(logFile, 'a', 0o600);
+    const log = await openLog(logFile);
     try {
       if (account) await log.chown(account.uid, account.gid);
       const start = (await log.stat()).size;
