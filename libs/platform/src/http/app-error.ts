@@ -45,10 +45,14 @@ export class AppError extends Error {
 /** Errors listed in one answer: a body of 1 MiB can break a rule 100,000 times. */
 export const MAX_ERRORS = 20;
 
-/** The error for input that is understood but not allowed (422); its message sums the errors up. */
-export function invalid(errors: FieldError[]): AppError {
+/**
+ * The error for input that is understood but not allowed (422); its message sums the errors up.
+ *
+ * @param total how many there are, where not all are listed
+ */
+export function invalid(errors: FieldError[], total = errors.length): AppError {
   const [first] = errors;
-  const rest = errors.length > 1 ? ` (and ${errors.length - 1} more)` : '';
+  const rest = total > 1 ? ` (and ${total - 1} more)` : '';
   return new AppError('invalid', `The request is not valid: ${first?.detail ?? 'see errors'}${rest}`, {
     errors: errors.slice(0, MAX_ERRORS),
   });

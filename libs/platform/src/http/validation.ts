@@ -27,7 +27,7 @@ export class RequestPipe implements PipeTransform {
       ...unknown.slice(0, MAX_ERRORS).map(([name]) => unknownName(name, type)),
       ...fieldErrors(await validate(dto, { stopAtFirstError: true }), type),
     ];
-    if (errors.length > 0) throw invalid(errors);
+    if (errors.length > 0) throw invalid(errors, errors.length + Math.max(0, unknown.length - MAX_ERRORS));
     return dto;
   }
 }
