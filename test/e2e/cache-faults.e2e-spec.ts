@@ -49,10 +49,11 @@ describe('a change by one process, read by another', () => {
     }
   }
 
-  async function command(...words: [string, ...string[]]): Promise<void> {
+  async function command(...words: [string, ...string[]]): Promise<unknown> {
     const client = new Redis(redis.url, { disconnectTimeout: 0 });
-    await client.call(...words);
+    const answer = await client.call(...words);
     await client.quit();
+    return answer;
   }
 
   it('is seen at once while Redis is out of memory, and health says so', async () => {
@@ -86,6 +87,10 @@ describe('a change by one process, read by another', () => {
     expect(await seenBy(reader)).toEqual(['new', 'new', 'new']);
     await redis.stop();
     redis = await startRedis(Number(new URL(redis.url).port), folder);
+    // Both are back, and nobody has asked them for anything that could have failed.
+    const connections = async (): Promise<number> =>
+      String(await command('CLIENT', 'LIST')).match(/^id=/gm)?.length ?? 0;
+    await until(async () => (await connections()) === 3, 'both processes are connected again');
     for (const api of [reader, writer]) {
       const isUsed = async (): Promise<boolean> => {
         expect(await seenBy(api)).toEqual(['new', 'new', 'new']);
