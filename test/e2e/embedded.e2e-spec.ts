@@ -3,6 +3,7 @@ import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { EndedEarly, useProcesses, type ApiProcess } from '../support/api-process';
+import { query } from '../support/databases';
 import { EVENT, type EventBody } from '../support/events';
 import { send } from '../support/http';
 import { until } from '../support/services';
@@ -34,7 +35,16 @@ describe('a process with the embedded PostgreSQL', () => {
   /** Starts in the folder, and tells the pid of its PostgreSQL. */
   async function start(): Promise<{ api: ApiProcess; postgres: number }> {
     const api = await launch(variables).listening();
+    // On a machine under load it may listen before its database is migrated.
+    await until(async () => (await send('GET', `${api.url}/health/ready`)).status === 200, 'it is ready');
     return { api, postgres: postgresPid() };
+  }
+
+  /** SQL on the cluster, past the application. */
+  function sql(text: string): Promise<unknown[]> {
+    const password = readFileSync(join(folder, 'data/cluster/eventdeck-password'), 'utf8').trim();
+    const port = readFileSync(pidFile(), 'utf8').split('\n')[3] ?? '';
+    return query(`postgres://eventdeck:${password}@127.0.0.1:${port}/eventdeck`, text);
   }
 
   it('is ready with an empty folder, and keeps events over a stop and a start', async () => {
@@ -60,6 +70,7 @@ describe('a process with the embedded PostgreSQL', () => {
     const killed = await start();
     const created = await send<EventBody>('POST', `${killed.api.url}/api/events`, { json: EVENT });
     expect(created.status).toBe(201);
+    await until(async () => (await sql('SELECT FROM service_runs')).length === 1, 'the run is known');
     await killed.api.stop('SIGKILL');
     expect(isRunning(killed.postgres)).toBe(true);
 
