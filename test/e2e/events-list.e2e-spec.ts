@@ -65,7 +65,7 @@ describe('GET /api/events', () => {
   it('answers HEAD with the headers alone', async () => {
     const answer = await send('HEAD', `${api.url}/api/events?limit=1`);
     expect([answer.status, answer.text]).toEqual([200, '']);
-    expect(nextLink(answer)).toBe('/api/events?limit=1&offset=1');
+    expect(nextLink(answer)).toMatch(/^\/api\/events\?limit=1&cursor=[\w-]+$/);
   });
 
   it.each([1, 5, 8, 23, 24, 25, 1000])('shows every event once, in order, in pages of %i', async (limit) => {
@@ -156,7 +156,7 @@ describe('GET /api/events', () => {
 
   it('names every parameter that is wrong', async () => {
     const answer = await list('?limit=0&offset=-1&severity=fatal&colour=red');
-    expectInvalid(answer, 'colour', 'severity', 'limit', 'offset');
+    expectInvalid(answer, 'colour', 'limit', 'offset', 'severity');
   });
 });
 

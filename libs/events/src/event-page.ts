@@ -1,6 +1,7 @@
 import type { SelectQueryBuilder } from 'typeorm';
-import type { SystemEvent } from './event.entity';
+import type { Position, Sort } from './event-cursor';
 import { EVENT_JSON } from './event-json';
+import type { SystemEvent } from './event.entity';
 
 /** Characters of a page: one of the largest events would else be gigabytes. A page has one event at least. */
 export const MAX_PAGE_CHARACTERS = 16 * 1024 * 1024;
@@ -8,46 +9,51 @@ export const MAX_PAGE_CHARACTERS = 16 * 1024 * 1024;
 /** Rows of the first statement, so that the default page takes one; further ones are as many as should still fit. */
 const FIRST_CHUNK = 101;
 
-/** A page of events as a JSON array. */
+/** Which part of a listing is asked for. */
+export interface PageRequest {
+  limit: number;
+  sort: Sort;
+  /** Behind this event, or behind so many events. */
+  after: Position | number;
+}
+
+/** A page of events. */
 export interface EventPage {
-  json: string;
-  /** How many events are in it: `limit`, or fewer when it ends or would be too large. */
-  count: number;
-  /** Whether more events follow. */
-  hasNext: boolean;
+  /** Each event as JSON text. */
+  events: string[];
+  /** The last event of the page, when more follow. */
+  next: Position | undefined;
 }
 
 interface Row {
   json: string;
   id: string;
-  timestamp: Date;
+  milliseconds: number;
 }
 
 /**
- * Reads a page, the newest event first.
+ * Reads a page: `limit` events, or fewer when they end or would be too large.
  *
  * @param query a new query over the events of the listing, aliased `event`, at each call
  */
 export async function readPage(
   query: () => SelectQueryBuilder<SystemEvent>,
-  limit: number,
-  offset: number,
+  { limit, sort, after }: PageRequest,
 ): Promise<EventPage> {
-  const texts: string[] = [];
-  const page = (hasNext: boolean): EventPage => ({ json: `[${texts.join(',')}]`, count: texts.length, hasNext });
+  const events: string[] = [];
   let size = 0;
-  let last: Row | undefined;
+  let last: Position | undefined;
   // One row more than asked for tells whether another page follows.
-  for (let chunk = Math.min(limit + 1, FIRST_CHUNK); ; chunk = nextChunk(limit, texts.length, size)) {
-    const rows = await readRows(query(), chunk, last ?? offset);
-    for (const row of rows) {
-      const isTooLarge = size + row.json.length > MAX_PAGE_CHARACTERS && last !== undefined;
-      if (texts.length === limit || isTooLarge) return page(true);
-      texts.push(row.json);
-      size += row.json.length;
-      last = row;
+  for (let chunk = Math.min(limit + 1, FIRST_CHUNK); ; chunk = nextChunk(limit, events.length, size)) {
+    const rows = await readRows(query(), { limit: chunk, sort, after: last ?? after });
+    for (const { json, id, milliseconds } of rows) {
+      const isTooLarge = size + json.length > MAX_PAGE_CHARACTERS && last !== undefined;
+      if (events.length === limit || isTooLarge) return { events, next: last };
+      events.push(json);
+      size += json.length;
+      last = { timestamp: milliseconds, id: Number(id) };
     }
-    if (rows.length < chunk) return page(false);
+    if (rows.length < chunk) return { events, next: undefined };
   }
 }
 
@@ -56,15 +62,21 @@ function nextChunk(limit: number, count: number, size: number): number {
   return Math.max(1, Math.min(limit + 1 - count, fitting));
 }
 
-function readRows(query: SelectQueryBuilder<SystemEvent>, count: number, from: Row | number): Promise<Row[]> {
+function readRows(query: SelectQueryBuilder<SystemEvent>, { limit, sort, after }: PageRequest): Promise<Row[]> {
+  const direction = sort === 'timestamp' ? 'ASC' : 'DESC';
   query
     .select(EVENT_JSON, 'json')
     .addSelect('event.id', 'id')
-    .addSelect('event.timestamp', 'timestamp')
-    .orderBy('event.timestamp', 'DESC')
-    .addOrderBy('event.id', 'DESC')
-    .limit(count);
-  if (typeof from === 'number') query.offset(from);
-  else query.andWhere('(event.timestamp, event.id) < (:timestamp, :id)', { timestamp: from.timestamp, id: from.id });
+    .addSelect('(extract(epoch FROM event.timestamp) * 1000)::float8', 'milliseconds')
+    .orderBy('event.timestamp', direction)
+    .addOrderBy('event.id', direction)
+    .limit(limit);
+  if (typeof after === 'number') query.offset(after);
+  else {
+    query.andWhere(`(event.timestamp, event.id) ${sort === 'timestamp' ? '>' : '<'} (:behindTime, :behindId)`, {
+      behindTime: new Date(after.timestamp).toISOString(),
+      behindId: after.id,
+    });
+  }
   return query.getRawMany<Row>();
 }

@@ -4,7 +4,7 @@ import { Check, Column, Entity, Index, PrimaryGeneratedColumn } from 'typeorm';
 export const SEVERITIES = ['info', 'warning', 'error', 'critical'] as const;
 export type Severity = (typeof SEVERITIES)[number];
 
-/** A row of `system_events`. The descending indexes of the listing stand in the migration: TypeORM cannot declare them. */
+/** A row of `system_events`. Its indexes stand in the migrations: TypeORM cannot declare them. */
 @Entity('system_events')
 @Check('system_events_severity_check', `severity IN ('info', 'warning', 'error', 'critical')`)
 @Check(
@@ -15,6 +15,8 @@ export type Severity = (typeof SEVERITIES)[number];
 @Index('system_events_event_type_idx', { synchronize: false })
 @Index('system_events_severity_idx', { synchronize: false })
 @Index('system_events_source_idx', { synchronize: false })
+@Index('system_events_search_idx', { synchronize: false })
+@Index('system_events_details_idx', { synchronize: false })
 export class SystemEvent {
   @PrimaryGeneratedColumn('identity', {
     type: 'bigint',

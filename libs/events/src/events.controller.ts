@@ -1,26 +1,23 @@
-import { Body, Controller, Delete, Get, Headers, HttpCode, Param, Patch, Post, Put, Query } from '@nestjs/common';
+import { Body, Controller, Delete, Get, Headers, HttpCode, Param, Patch, Post, Put, Query, Req } from '@nestjs/common';
+import type { FastifyRequest } from 'fastify';
 import { ApiBody, ApiHeader, ApiOperation, ApiParam, ApiResponse, ApiTags } from '@nestjs/swagger';
 import { ApiProblems, JsonText, NoQuery } from '@app/platform';
 import { etagOf, type StoredEvent } from './event-json';
 import { EventIdPipe } from './event-id.pipe';
-import {
-  CreateEventDto,
-  EventDto,
-  EventStatsDto,
-  EventTypeParamDto,
-  ListEventsQueryDto,
-  PageQueryDto,
-  UpdateEventDto,
-} from './events.dto';
+import { EventTypeParamDto, ListEventsQueryDto, PageQueryDto } from './event-list.dto';
+import { EventListService, type EventList } from './event-list.service';
+import { CreateEventDto, EventDto, EventStatsDto, UpdateEventDto } from './events.dto';
 import * as docs from './events.openapi';
-import type { EventPage } from './event-page';
 import { EventsService } from './events.service';
 
 /** The events API. */
 @ApiTags('events')
 @Controller('api/events')
 export class EventsController {
-  constructor(private readonly events: EventsService) {}
+  constructor(
+    private readonly events: EventsService,
+    private readonly lists: EventListService,
+  ) {}
 
   @Post()
   @NoQuery()
@@ -42,8 +39,8 @@ export class EventsController {
   @ApiOperation({ operationId: 'listEvents', summary: 'List events, the newest first' })
   @ApiResponse({ status: 200, description: 'One page of events.', type: [EventDto], headers: docs.LINK })
   @ApiProblems(docs.WRONG_PARAMETER, 'unavailable')
-  async list(@Query() query: ListEventsQueryDto): Promise<JsonText> {
-    return answerPage(await this.events.list(query), '/api/events', query);
+  async list(@Query() query: ListEventsQueryDto, @Req() { url }: FastifyRequest): Promise<JsonText> {
+    return answerList(await this.lists.list(query), url);
   }
 
   @Get('stats')
@@ -59,12 +56,12 @@ export class EventsController {
   @ApiOperation({ operationId: 'listEventsByType', summary: 'List events of one type, the newest first' })
   @ApiResponse({ status: 200, description: 'One page of events.', type: [EventDto], headers: docs.LINK })
   @ApiProblems(docs.WRONG_PATH, docs.WRONG_PARAMETER, 'unavailable')
-  async listByType(@Param() { event_type }: EventTypeParamDto, @Query() query: PageQueryDto): Promise<JsonText> {
-    return answerPage(
-      await this.events.listByType(event_type, query),
-      `/api/events/type/${encodeURIComponent(event_type)}`,
-      query,
-    );
+  async listByType(
+    @Param() { event_type }: EventTypeParamDto,
+    @Query() page: PageQueryDto,
+    @Req() { url }: FastifyRequest,
+  ): Promise<JsonText> {
+    return answerList(await this.lists.listByType(event_type, page), url);
   }
 
   @Get(':id')
@@ -140,20 +137,19 @@ function answer(event: StoredEvent, headers: Record<string, string> = {}): JsonT
   return new JsonText(event.json, { etag: etagOf(event), ...headers });
 }
 
-function answerPage({ json, count, hasNext }: EventPage, path: string, query: PageQueryDto): JsonText {
-  const offset = query.offset + count;
-  return new JsonText(
-    json,
-    hasNext && offset < 2 ** 31 ? { link: `<${path}?${nextQuery(query, offset)}>; rel="next"` } : {},
-  );
+function answerList({ json, next, total }: EventList, url: string): JsonText {
+  return new JsonText(json, {
+    ...(next !== '' && { link: `<${withCursor(url, next)}>; rel="next"` }),
+    ...(total !== undefined && { 'x-total-count': String(total) }),
+  });
 }
 
-// Not URLSearchParams, which escapes more than a caller must: the header would outgrow the request.
-function nextQuery(query: PageQueryDto, offset: number): string {
-  const parameters = Object.entries({ ...query, offset }) as [string, string[] | number | undefined][];
-  return parameters
-    .flatMap(([name, value]) =>
-      value === undefined ? [] : [value].flat().map((item) => `${name}=${encodeURIComponent(item)}`),
-    )
-    .join('&');
+// The rest of the query as it came: written anew it could outgrow the limit on headers that the request met.
+function withCursor(url: string, cursor: string): string {
+  const [path = '', query = ''] = url.replace(/[<>"]/g, encodeURIComponent).split('?', 2);
+  const kept = query.split('&').filter((parameter) => {
+    const name = decodeURIComponent(parameter.split('=', 1)[0] ?? '');
+    return !['', 'cursor', 'offset', 'count'].includes(name);
+  });
+  return `${path}?${[...kept, `cursor=${cursor}`].join('&')}`;
 }

@@ -1,22 +1,10 @@
 import { ApiProperty, ApiPropertyOptional, ApiSchema } from '@nestjs/swagger';
-import { IsOptional, ValidateIf } from 'class-validator';
-import { checkText, QueryInteger, QueryList, rule, Text } from '@app/platform';
-import { checkDetails } from './details';
+import { IsOptional } from 'class-validator';
+import { Text } from '@app/platform';
 import { SEVERITIES, type Severity } from './event.entity';
-import { checkTimestamp } from './timestamp';
+import { IsDetails, IsSeverity, IsTimestamp, LIMITS, MayBeAbsent } from './event-rules';
 
-const LIMITS = { eventType: 100, message: 65_536, source: 200 };
 const EXAMPLE_DETAILS = { version: '1.4.2', commit: '9fceb02', duration_ms: 4210 };
-
-/** A property that may be left out but, unlike with `IsOptional`, not be null. */
-const MayBeAbsent = (): PropertyDecorator => ValidateIf((_object, value) => value !== undefined);
-
-const checkSeverity = (value: unknown): string | undefined =>
-  SEVERITIES.includes(value as Severity) ? undefined : `must be one of ${SEVERITIES.join(', ')}`;
-
-const IsSeverity = (): PropertyDecorator => rule('severity', checkSeverity);
-const IsDetails = (): PropertyDecorator => rule('details', checkDetails);
-const IsTimestamp = (): PropertyDecorator => rule('timestamp', checkTimestamp);
 
 /** An event to store. */
 @ApiSchema({ name: 'CreateEvent' })
@@ -242,43 +230,4 @@ export class EventStatsDto {
     example: '2026-01-31T09:30:00.000Z',
   })
   last_event_timestamp: string | null;
-}
-
-/** One page of a listing. */
-export class PageQueryDto {
-  @QueryInteger({ min: 1, max: 1000, default: 100, description: 'How many events at most.' })
-  limit = 100;
-
-  @QueryInteger({ min: 0, max: 2 ** 31 - 1, default: 0, description: 'How many events to pass over.' })
-  offset = 0;
-}
-
-/** One page of the listing of all events, filtered. */
-export class ListEventsQueryDto extends PageQueryDto {
-  @QueryList((value) => checkText(value, 1, LIMITS.eventType), {
-    type: 'array',
-    items: { type: 'string', minLength: 1, maxLength: LIMITS.eventType, example: 'deployment' },
-    description: 'Only events of this type; may repeat (any of them).',
-  })
-  event_type?: string[];
-
-  @QueryList(checkSeverity, {
-    type: 'array',
-    items: { $ref: '#/components/schemas/Severity' },
-    description: 'Only events of this severity; may repeat (any of them).',
-  })
-  severity?: Severity[];
-
-  @QueryList((value) => checkText(value, 1, LIMITS.source), {
-    type: 'array',
-    items: { type: 'string', minLength: 1, maxLength: LIMITS.source, example: 'api' },
-    description: 'Only events of this source; may repeat (any of them).',
-  })
-  source?: string[];
-}
-
-/** The type in a path. */
-export class EventTypeParamDto {
-  @Text({ max: LIMITS.eventType, description: 'The type of the events.', example: 'deployment' })
-  event_type: string;
 }

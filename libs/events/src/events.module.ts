@@ -1,6 +1,7 @@
 import { Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { CacheModule } from '@app/platform';
+import { EventListService } from './event-list.service';
 import { EventRecorder } from './event-recorder';
 import { SystemEvent } from './event.entity';
 import { EventsController } from './events.controller';
@@ -10,7 +11,7 @@ import { EventsService } from './events.service';
 @Module({
   imports: [TypeOrmModule.forFeature([SystemEvent]), CacheModule],
   controllers: [EventsController],
-  providers: [EventsService, EventRecorder],
+  providers: [EventsService, EventListService, EventRecorder],
   exports: [EventRecorder],
 })
 export class EventsModule {}

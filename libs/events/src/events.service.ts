@@ -1,18 +1,11 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { InjectRepository } from '@nestjs/typeorm';
-import type {
-  EntityManager,
-  InsertResult,
-  QueryDeepPartialEntity,
-  Repository,
-  SelectQueryBuilder,
-  UpdateResult,
-} from 'typeorm';
+import type { EntityManager, InsertResult, QueryDeepPartialEntity, Repository, UpdateResult } from 'typeorm';
 import { AppError, CacheService, CONFIG, preconditionHolds, type Config } from '@app/platform';
-import { SystemEvent } from './event.entity';
+import { eventKey, STATS_KEY, typeKey } from './event-cache-keys';
 import { etagOf, EVENT_JSON, type StoredEvent } from './event-json';
-import { readPage, type EventPage } from './event-page';
-import { PageQueryDto, type CreateEventDto, type ListEventsQueryDto, type UpdateEventDto } from './events.dto';
+import { SystemEvent } from './event.entity';
+import type { CreateEventDto, UpdateEventDto } from './events.dto';
 import { STATS_SQL } from './stats-sql';
 import { parseTimestamp } from './timestamp';
 
@@ -23,10 +16,6 @@ interface ReturnedRow {
 }
 
 const RETURNING = `id, version, ${EVENT_JSON} AS json`;
-const STATS_KEY = 'events:stats';
-const eventKey = (id: number): string => `events:id:${id}`;
-const typeKey = (eventType: string): string => `events:type:${eventType}`;
-
 /** The rules of events: what is stored, found, changed and counted, and what the cache must forget. */
 @Injectable()
 export class EventsService {
@@ -58,32 +47,6 @@ export class EventsService {
     });
     const end = cached.indexOf('\n');
     return { id, version: cached.slice(0, end), json: cached.slice(end + 1) };
-  }
-
-  /** Newest first. @throws AppError `unavailable` */
-  list({ limit, offset, event_type, severity, source }: ListEventsQueryDto): Promise<EventPage> {
-    const query = (): SelectQueryBuilder<SystemEvent> => {
-      const builder = this.events.createQueryBuilder('event');
-      if (event_type) builder.andWhere('event.eventType IN (:...event_type)', { event_type });
-      if (severity) builder.andWhere('event.severity IN (:...severity)', { severity });
-      if (source) builder.andWhere('event.source IN (:...source)', { source });
-      return builder;
-    };
-    return readPage(query, limit, offset);
-  }
-
-  /** Newest first; the first page of the default size is cached. @throws AppError `unavailable` */
-  async listByType(eventType: string, { limit, offset }: PageQueryDto): Promise<EventPage> {
-    const query = (): SelectQueryBuilder<SystemEvent> =>
-      this.events.createQueryBuilder('event').where('event.eventType = :eventType', { eventType });
-    const first = new PageQueryDto();
-    if (limit !== first.limit || offset !== first.offset) return readPage(query, limit, offset);
-    const cached = await this.cache.getOrLoad(typeKey(eventType), this.config.cache.ttlMs.type, async () => {
-      const { json, count, hasNext } = await readPage(query, limit, offset);
-      return `${count}${hasNext ? '+' : '.'}${json}`;
-    });
-    const start = cached.indexOf('[');
-    return { json: cached.slice(start), count: parseInt(cached, 10), hasNext: cached[start - 1] === '+' };
   }
 
   /**

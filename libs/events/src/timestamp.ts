@@ -32,3 +32,28 @@ export function checkTimestamp(value: unknown): string | undefined {
   const allowed = moment.getTime() >= 0 && moment.getTime() <= Date.now() + DAY_MS;
   return allowed ? undefined : 'must lie between 1970 and one day ahead';
 }
+
+const UNITS_MS = { s: 1000, m: 60_000, h: 3_600_000, d: DAY_MS, w: 7 * DAY_MS };
+
+/** A time in a query: RFC 3339, or how long before `now`, as `15m`, `24h` or `7d`; `undefined` if it is neither. */
+export function parseMoment(text: string, now: Date): Date | undefined {
+  const relative = /^(\d{1,6})([smhdw])$/.exec(text);
+  const moment = relative
+    ? new Date(now.getTime() - Number(relative[1]) * UNITS_MS[relative[2] as keyof typeof UNITS_MS])
+    : // A plus sign that was not percent-encoded arrives as a space.
+      parseTimestamp(text.replace(/ (?=\d{2}:\d{2}$)/, '+'));
+  return moment && isWritable(moment.getTime()) ? moment : undefined;
+}
+
+/** Whether PostgreSQL and RFC 3339 can both write a time, given in milliseconds since 1970. */
+export function isWritable(time: number): boolean {
+  return time >= YEAR_1 && time < YEAR_10000;
+}
+
+const YEAR_1 = Date.parse('0001-01-01T00:00:00Z');
+const YEAR_10000 = Date.parse('9999-12-31T23:59:59.999Z') + 1;
+
+/** What is wrong with a time in a query, or `undefined`. */
+export function checkMoment(value: string): string | undefined {
+  return parseMoment(value, new Date()) ? undefined : 'must be a time as in RFC 3339, or an age such as 15m, 24h or 7d';
+}

@@ -18,5 +18,7 @@ export { completeDocument } from './http/complete-document';
 export { Problem, ProblemError } from './http/problem';
 export { ProblemFilter } from './http/problem.filter';
 export { JsonText, JsonTextInterceptor } from './http/json-text';
-export { checkText, QueryInteger, QueryList, RequestPipe, rule, Text } from './http/validation';
+export { QueryBoolean, QueryEnum, QueryGroup, QueryInteger, QueryList, QueryText } from './http/query-parameters';
+export { RequestPipe, toBody } from './http/request-pipe';
+export { checkText, rule, Text } from './http/validation';
 export { createLogger, NestLogger } from './logging/logger';

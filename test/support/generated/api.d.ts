@@ -712,16 +712,34 @@ export interface operations {
     listEvents: {
         parameters: {
             query?: {
-                /** @description How many events at most. */
-                limit?: number;
-                /** @description How many events to pass over. */
-                offset?: number;
+                /** @description Only events from this time on: RFC 3339, or an age such as `15m`, `24h` or `7d` (s, m, h, d, w). */
+                since?: string;
+                /** @description Only events before this time: RFC 3339, or an age such as `15m`, `24h` or `7d` (s, m, h, d, w). */
+                until?: string;
                 /** @description Only events of this type; may repeat (any of them). */
                 event_type?: string[];
                 /** @description Only events of this severity; may repeat (any of them). */
                 severity?: components["schemas"]["Severity"][];
+                /** @description Only events at least this bad: info, warning, error, critical. */
+                min_severity?: components["schemas"]["Severity"];
                 /** @description Only events of this source; may repeat (any of them). */
                 source?: string[];
+                /** @description Only events whose message holds these words, whole or as part of a name such as `pg-node_7`; `"…"` is a phrase, `-` in front excludes, `or` is either. */
+                q?: string;
+                /** @description Only events whose `details` hold a value: `details.http.status=500` finds the number 500 and the text "500" there; may repeat (any of the values of one path, every path). */
+                details?: {
+                    [key: string]: string;
+                };
+                /** @description How many events at most. */
+                limit?: number;
+                /** @description How many events to pass over; slow when large: follow `Link` instead. */
+                offset?: number;
+                /** @description Where to go on: from the `Link` header of the page before, with the same filters. */
+                cursor?: string;
+                /** @description The newest first, or the oldest first. */
+                sort?: "-timestamp" | "timestamp";
+                /** @description Count all that the filters find, in `X-Total-Count`; an estimate is much faster on a large table. */
+                count?: "exact" | "estimated";
             };
             header?: never;
             path?: never;
@@ -1253,8 +1271,10 @@ export interface operations {
             query?: {
                 /** @description How many events at most. */
                 limit?: number;
-                /** @description How many events to pass over. */
+                /** @description How many events to pass over; slow when large: follow `Link` instead. */
                 offset?: number;
+                /** @description Where to go on: from the `Link` header of the page before, with the same filters. */
+                cursor?: string;
             };
             header?: never;
             path: {

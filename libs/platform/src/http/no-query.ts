@@ -1,7 +1,7 @@
 import { applyDecorators, UseGuards, type CanActivate, type ExecutionContext } from '@nestjs/common';
 import type { FastifyRequest } from 'fastify';
 import { invalid } from './app-error';
-import { unknownName } from './validation';
+import { unknownName } from './request-pipe';
 
 class NoQueryGuard implements CanActivate {
   canActivate(context: ExecutionContext): boolean {

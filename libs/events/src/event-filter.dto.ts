@@ -1,0 +1,86 @@
+import { checkText, QueryEnum, QueryGroup, QueryList, QueryText } from '@app/platform';
+import { SEVERITIES, type Severity } from './event.entity';
+import { checkSeverity, LIMITS } from './event-rules';
+import { checkSearch } from './event-search';
+import { checkMoment } from './timestamp';
+
+/** Steps of a path into `details`: as deep as `details` may be. */
+const MAX_PATH_STEPS = 32;
+
+const MAX_SEARCH_LENGTH = 1000;
+const MAX_DETAILS_VALUE_LENGTH = 1000;
+
+function checkDetailsPath(path: string): string | undefined {
+  const steps = path.split('.');
+  if (steps.length > MAX_PATH_STEPS) return `must not go deeper than ${MAX_PATH_STEPS} levels`;
+  if (steps.some((step) => step === '')) return 'must name a key between two dots';
+  return path.includes('\0') ? 'must not contain the NUL character' : undefined;
+}
+
+/** Which events: every condition that is given holds. */
+export class EventFilterDto {
+  @QueryText(checkMoment, {
+    type: 'string',
+    description: 'Only events from this time on: RFC 3339, or an age such as `15m`, `24h` or `7d` (s, m, h, d, w).',
+    example: '24h',
+  })
+  since?: string;
+
+  @QueryText(checkMoment, {
+    type: 'string',
+    description: 'Only events before this time: RFC 3339, or an age such as `15m`, `24h` or `7d` (s, m, h, d, w).',
+    example: '2026-02-01T00:00:00Z',
+  })
+  until?: string;
+
+  @QueryList((value) => checkText(value, 1, LIMITS.eventType), {
+    type: 'array',
+    items: { type: 'string', minLength: 1, maxLength: LIMITS.eventType, example: 'deployment' },
+    description: 'Only events of this type; may repeat (any of them).',
+  })
+  event_type?: string[];
+
+  @QueryList(checkSeverity, {
+    type: 'array',
+    items: { $ref: '#/components/schemas/Severity' },
+    description: 'Only events of this severity; may repeat (any of them).',
+  })
+  severity?: Severity[];
+
+  @QueryEnum(SEVERITIES, {
+    enumName: 'Severity',
+    description: 'Only events at least this bad: info, warning, error, critical.',
+    example: 'warning',
+  })
+  min_severity?: Severity;
+
+  @QueryList((value) => checkText(value, 1, LIMITS.source), {
+    type: 'array',
+    items: { type: 'string', minLength: 1, maxLength: LIMITS.source, example: 'api' },
+    description: 'Only events of this source; may repeat (any of them).',
+  })
+  source?: string[];
+
+  @QueryText((value) => checkText(value, 1, MAX_SEARCH_LENGTH) ?? checkSearch(value), {
+    type: 'string',
+    minLength: 1,
+    maxLength: MAX_SEARCH_LENGTH,
+    description:
+      'Only events whose message holds these words, whole or as part of a name such as `pg-node_7`; `"…"` is a phrase, `-` in front excludes, `or` is either.',
+    example: 'timeout -staging',
+  })
+  q?: string;
+
+  @QueryGroup(
+    {
+      path: checkDetailsPath,
+      value: (value) => checkText(value, 1, MAX_DETAILS_VALUE_LENGTH),
+    },
+    {
+      description:
+        'Only events whose `details` hold a value: `details.http.status=500` finds the number 500 and the text "500" there; may repeat (any of the values of one path, every path).',
+      example: { 'details.http.status': '500' },
+    },
+  )
+  details?: [path: string, values: string[]][];
+}

@@ -1,0 +1,78 @@
+import { Cleanup } from './cleanup.mjs';
+import { createDatabase, createPlainTable, databaseName } from './databases.mjs';
+import { httpLoad } from './http-load.mjs';
+import { largeTable } from './large-table.mjs';
+import { migrate, startApp, startReference } from './processes.mjs';
+
+/** What the rows measure with; everything that they make ends with them, but for what all of them share. */
+export class Bench {
+  #shared = {};
+
+  /**
+   * @param options of the command line
+   * @param generator of `chooseGenerator`
+   * @param folder for scratch files
+   * @param cleanup of the whole run
+   */
+  constructor(options, generator, folder, cleanup) {
+    Object.assign(this, { options, generator, folder, cleanup });
+    this.run = cleanup;
+  }
+
+  /** Runs `work` with a bench whose processes and databases end with it. */
+  async scoped(work) {
+    const scope = Object.create(this, { cleanup: { value: this.run.scope() } });
+    try {
+      return await work(scope);
+    } finally {
+      await scope.cleanup.run();
+    }
+  }
+
+  /** A new database with the tables of the application. */
+  async eventsDatabase() {
+    return createDatabase(this.options.database, this.cleanup, databaseName(await this.template()));
+  }
+
+  /** A new database with the plain table of the references. */
+  async plainDatabase() {
+    const url = await createDatabase(this.options.database, this.cleanup);
+    await createPlainTable(url);
+    return url;
+  }
+
+  /** The database with the large table; it is loaded when first asked for. @returns `{ url, rows }` */
+  largeTable() {
+    return this.shared('largeTable', () => largeTable(this.options, this.run));
+  }
+
+  app(databaseUrl, variables) {
+    return startApp(databaseUrl, this.cleanup, variables);
+  }
+
+  reference(name, variables) {
+    return startReference(name, variables, this.cleanup);
+  }
+
+  /** Answers a second. @throws when an answer is not a success */
+  load(spec) {
+    return httpLoad(this.generator, { seconds: this.options.seconds, ...spec });
+  }
+
+  /** Lets the server of `spec` compile its code before it is measured. */
+  async warmUp(spec) {
+    return this.load({ ...spec, seconds: Math.min(2, this.options.seconds) });
+  }
+
+  template() {
+    return this.shared('template', async () => {
+      const url = await createDatabase(this.options.database, this.run);
+      await migrate(url);
+      return url;
+    });
+  }
+
+  shared(name, make) {
+    return (this.#shared[name] ??= make());
+  }
+}

@@ -1,0 +1,102 @@
+import { spawn } from 'node:child_process';
+import { createRequire } from 'node:module';
+import { readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+const ROOT = join(import.meta.dirname, '../../..');
+const MAIN = join(ROOT, 'dist/apps/api/src/main.js');
+const ORM_CONFIG = join(ROOT, 'dist/ormconfig.js');
+const SERVERS = join(import.meta.dirname, '../servers');
+
+/** Milliseconds for a process to listen, and to stop. */
+const START_MS = 30_000;
+const STOP_MS = 10_000;
+
+const running = new Set();
+
+/** Ends every process that was started here and still runs. */
+export function killAll() {
+  for (const child of running) child.kill('SIGKILL');
+}
+
+/** Runs a program to its end and returns its standard output. @throws with what it said when it fails */
+export async function run(command, args, env = {}) {
+  const { closed, output } = launch(command, args, { PATH: process.env.PATH, ...env });
+  const code = await closed;
+  if (code !== 0) throw new Error(`${command} ended with ${code}: ${output.stderr.trim().slice(-2000)}`);
+  return output.stdout;
+}
+
+/** The first line that a program prints about its version, or `undefined` where it is not installed. */
+export async function versionOf(command, flag) {
+  const { closed, output } = launch(command, [flag], { PATH: process.env.PATH });
+  await closed.catch(() => undefined);
+  return (output.stdout + output.stderr).split('\n')[0].trim() || undefined;
+}
+
+/**
+ * Starts the built application on a free port, with nothing in its environment but what is given.
+ *
+ * @param flags of Node itself
+ */
+export function startApp(databaseUrl, cleanup, variables = {}, flags = []) {
+  const env = { DATABASE_URL: databaseUrl, MIGRATE_ON_START: 'true', CACHE: 'memory', PORT: '0', ...variables };
+  return startServer([...flags, MAIN], env, cleanup);
+}
+
+/** Starts one of `servers/`. */
+export function startReference(name, variables, cleanup) {
+  return startServer([join(SERVERS, `${name}.mjs`)], variables, cleanup);
+}
+
+/** Runs every migration of the build. */
+export async function migrate(databaseUrl) {
+  const cli = createRequire(import.meta.url).resolve('typeorm/cli.js');
+  await run(process.execPath, [cli, '-d', ORM_CONFIG, 'migration:run'], { DATABASE_URL: databaseUrl });
+}
+
+/** Resident memory of a process in bytes, or `undefined` where there is no `/proc`. */
+export function residentBytes(pid) {
+  try {
+    const [, kibibytes] = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? [];
+    return kibibytes && Number(kibibytes) * 1024;
+  } catch {
+    return undefined;
+  }
+}
+
+async function startServer(args, env, cleanup) {
+  // Elsewhere than here, so that a `.env` of a developer changes nothing.
+  const server = launch(process.execPath, args, { PATH: process.env.PATH, ...env }, tmpdir());
+  cleanup.add(() => stop(server));
+  const address = () => /listens on (http:\/\/[^\s"]+)/.exec(server.output.stdout + server.output.stderr)?.[1];
+  for (const end = performance.now() + START_MS; !address(); await sleep(20)) {
+    if (server.child.exitCode !== null || performance.now() > end) {
+      throw new Error(`a server does not start: ${(server.output.stderr || server.output.stdout).slice(-2000)}`);
+    }
+  }
+  return { url: address(), pid: server.child.pid, stop: () => stop(server), output: server.output };
+}
+
+async function stop({ child, closed }) {
+  child.kill('SIGTERM');
+  const late = sleep(STOP_MS, 'late', { ref: false });
+  if ((await Promise.race([closed, late])) === 'late') child.kill('SIGKILL');
+  await closed;
+}
+
+function launch(command, args, env, cwd) {
+  const child = spawn(command, args, { env, cwd, stdio: ['ignore', 'pipe', 'pipe'] });
+  const output = { stdout: '', stderr: '' };
+  child.stdout.on('data', (chunk) => (output.stdout += chunk));
+  child.stderr.on('data', (chunk) => (output.stderr += chunk));
+  running.add(child);
+  const closed = new Promise((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', resolve);
+  }).finally(() => running.delete(child));
+  closed.catch(() => undefined);
+  return { child, closed, output };
+}
