@@ -6,26 +6,25 @@ import { migrate, startApp, startReference } from './processes.mjs';
 
 /** What the rows measure with; everything that they make ends with them, but for what all of them share. */
 export class Bench {
-  #shared = {};
-
   /**
    * @param options of the command line
    * @param generator of `chooseGenerator`
    * @param folder for scratch files
-   * @param cleanup of the whole run
+   * @param run the cleanup of the whole run
+   * @param cleanup of the row
+   * @param shared what the rows share, by name
    */
-  constructor(options, generator, folder, cleanup) {
-    Object.assign(this, { options, generator, folder, cleanup });
-    this.run = cleanup;
+  constructor({ options, generator, folder, run, cleanup = run, shared = new Map() }) {
+    Object.assign(this, { options, generator, folder, run, cleanup, shared });
   }
 
   /** Runs `work` with a bench whose processes and databases end with it. */
   async scoped(work) {
-    const scope = Object.create(this, { cleanup: { value: this.run.scope() } });
+    const cleanup = this.run.scope();
     try {
-      return await work(scope);
+      return await work(new Bench({ ...this, cleanup }));
     } finally {
-      await scope.cleanup.run();
+      await cleanup.run();
     }
   }
 
@@ -43,7 +42,7 @@ export class Bench {
 
   /** The database with the large table; it is loaded when first asked for. @returns `{ url, rows }` */
   largeTable() {
-    return this.shared('largeTable', () => largeTable(this.options, this.run));
+    return this.once('largeTable', () => largeTable(this.options, this.run));
   }
 
   app(databaseUrl, variables) {
@@ -64,15 +63,17 @@ export class Bench {
     return this.load({ ...spec, seconds: Math.min(2, this.options.seconds) });
   }
 
+  /** The database that the others are clones of. */
   template() {
-    return this.shared('template', async () => {
+    return this.once('template', async () => {
       const url = await createDatabase(this.options.database, this.run);
       await migrate(url);
       return url;
     });
   }
 
-  shared(name, make) {
-    return (this.#shared[name] ??= make());
+  once(name, make) {
+    if (!this.shared.has(name)) this.shared.set(name, make());
+    return this.shared.get(name);
   }
 }

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 const ROOT = join(import.meta.dirname, '../../..');
@@ -25,7 +25,7 @@ export function killAll() {
 export async function run(command, args, env = {}) {
   const { closed, output } = launch(command, args, { PATH: process.env.PATH, ...env });
   const code = await closed;
-  if (code !== 0) throw new Error(`${command} ended with ${code}: ${output.stderr.trim().slice(-2000)}`);
+  if (code !== 0) throw new Error(`${basename(command)} ended with ${code}:\n${output.stderr.trim().slice(-2000)}`);
   return output.stdout;
 }
 
@@ -74,7 +74,7 @@ async function startServer(args, env, cleanup) {
   const address = () => /listens on (http:\/\/[^\s"]+)/.exec(server.output.stdout + server.output.stderr)?.[1];
   for (const end = performance.now() + START_MS; !address(); await sleep(20)) {
     if (server.child.exitCode !== null || performance.now() > end) {
-      throw new Error(`a server does not start: ${(server.output.stderr || server.output.stdout).slice(-2000)}`);
+      throw new Error(`a server does not start:\n${(server.output.stderr || server.output.stdout).slice(-2000)}`);
     }
   }
   return { url: address(), pid: server.child.pid, stop: () => stop(server), output: server.output };
