@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Inject, Injectable, Logger, type OnModuleDestroy } from '@nestjs/common';
-import { CONFIG, databaseFault, type Config } from '@app/platform';
+import { AppError, CONFIG, type Config } from '@app/platform';
 import type { Severity } from './event.entity';
 import { EventsService } from './events.service';
 
@@ -76,7 +76,7 @@ export class EventRecorder implements OnModuleDestroy {
       await this.events.create({ ...waiting.event, source: this.config.serviceName });
       return true;
     } catch (error) {
-      if (databaseFault(error)?.kind === 'invalid') {
+      if (error instanceof AppError && error.kind === 'invalid') {
         this.log('event refused', waiting);
         return true;
       }

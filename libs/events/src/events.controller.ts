@@ -1,13 +1,14 @@
 import { Body, Controller, Delete, Get, Headers, HttpCode, Param, Patch, Post, Put, Query, Req } from '@nestjs/common';
 import type { FastifyRequest } from 'fastify';
 import { ApiBody, ApiHeader, ApiOperation, ApiParam, ApiResponse, ApiTags } from '@nestjs/swagger';
-import { ApiProblems, JsonText, NoQuery } from '@app/platform';
+import { ApiProblems, IdempotencyKeyHeader, JsonText, NoQuery, type IdempotencyKey } from '@app/platform';
 import { etagOf, type StoredEvent } from './event-json';
 import { EventIdPipe } from './event-id.pipe';
 import { EventTypeParamDto, ListEventsQueryDto, PageQueryDto } from './event-list.dto';
 import { EventListService, type EventList } from './event-list.service';
 import { CreateEventDto, EventDto, EventStatsDto, UpdateEventDto } from './events.dto';
 import * as docs from './events.openapi';
+import { toJsonText } from './idempotency.service';
 import { EventsService } from './events.service';
 
 /** The events API. */
@@ -27,10 +28,19 @@ export class EventsController {
     status: 201,
     description: 'The stored event.',
     type: EventDto,
-    headers: { ...docs.LOCATION, ...docs.ETAG },
+    headers: { ...docs.LOCATION, ...docs.ETAG, ...docs.REPLAYED },
   })
-  @ApiProblems('malformed', 'payload_too_large', 'unsupported_media_type', docs.WRONG_SEVERITY, 'unavailable')
-  async create(@Body() event: CreateEventDto): Promise<JsonText> {
+  @ApiHeader(docs.IDEMPOTENCY_KEY)
+  @ApiProblems(
+    'malformed',
+    'conflict',
+    'payload_too_large',
+    'unsupported_media_type',
+    docs.WRONG_SEVERITY,
+    'unavailable',
+  )
+  async create(@Body() event: CreateEventDto, @IdempotencyKeyHeader() key?: IdempotencyKey): Promise<JsonText> {
+    if (key) return toJsonText(await this.events.createOnce(event, key));
     const stored = await this.events.create(event);
     return answer(stored, { location: `/api/events/${stored.id}` });
   }

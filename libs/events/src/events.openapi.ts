@@ -18,6 +18,20 @@ export const LINK = {
   },
 };
 
+export const REPLAYED = {
+  'Idempotent-Replayed': {
+    description: '`true` when this is the answer to an earlier request with the same Idempotency-Key.',
+    schema: { type: 'string', enum: ['true'] },
+  },
+};
+export const IDEMPOTENCY_KEY = {
+  name: 'Idempotency-Key',
+  required: false,
+  description:
+    'A text of your own for this request, 1 to 255 visible ASCII characters, such as a UUID. Sent again within 24 hours with the same body it gives the first answer again and stores nothing.',
+  schema: { type: 'string', minLength: 1, maxLength: 255, example: '8e03978e-40d5-43dd-bc93-6894a57f9324' },
+};
+
 export const ID = {
   name: 'id',
   description: 'The id that the service gave the event.',

@@ -1,11 +1,15 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { InjectRepository } from '@nestjs/typeorm';
-import type { EntityManager, InsertResult, QueryDeepPartialEntity, Repository, UpdateResult } from 'typeorm';
-import { AppError, CacheService, CONFIG, preconditionHolds, type Config } from '@app/platform';
+import type { EntityManager, QueryDeepPartialEntity, Repository, UpdateResult } from 'typeorm';
+import { AppError, CacheService, CONFIG, preconditionHolds, type Config, type IdempotencyKey } from '@app/platform';
 import { eventKey, STATS_KEY, typeKey } from './event-cache-keys';
 import { etagOf, EVENT_JSON, type StoredEvent } from './event-json';
 import { SystemEvent } from './event.entity';
-import type { CreateEventDto, UpdateEventDto } from './events.dto';
+import type { NewEvent } from './event-store';
+import { EventWriter } from './event-writer';
+import type { Answer } from './idempotency.service';
+import { KeyedEventWriter } from './keyed-event-writer';
+import type { UpdateEventDto } from './events.dto';
 import { STATS_SQL } from './stats-sql';
 import { parseTimestamp } from './timestamp';
 
@@ -21,22 +25,24 @@ const RETURNING = `id, version, ${EVENT_JSON} AS json`;
 export class EventsService {
   constructor(
     @InjectRepository(SystemEvent) private readonly events: Repository<SystemEvent>,
+    private readonly writer: EventWriter,
+    private readonly keyedWriter: KeyedEventWriter,
     private readonly cache: CacheService,
     @Inject(CONFIG) private readonly config: Config,
   ) {}
 
-  /** Stores an event; when this returns, it is committed. @throws AppError `unavailable` */
-  async create(event: CreateEventDto): Promise<StoredEvent> {
-    const result = await this.events
-      .createQueryBuilder()
-      .insert()
-      .values(toColumns(event))
-      .returning(RETURNING)
-      .updateEntity(false)
-      .execute();
-    const stored = firstRow(result);
-    await this.cache.invalidate([typeKey(event.event_type), STATS_KEY]);
-    return stored;
+  /** Stores an event; when this returns, it is committed. @throws AppError `invalid`, `unavailable` */
+  create(event: NewEvent): Promise<StoredEvent> {
+    return this.writer.write(event);
+  }
+
+  /**
+   * Stores an event, or repeats the answer that the key had before.
+   *
+   * @throws AppError `conflict` while the key is under way, `invalid`, `unavailable`
+   */
+  createOnce(event: NewEvent, key: IdempotencyKey): Promise<Answer> {
+    return this.keyedWriter.write(event, key);
   }
 
   /** @throws AppError `not_found`, `unavailable` */
@@ -130,7 +136,7 @@ export class EventsService {
   }
 }
 
-function toColumns(event: Partial<CreateEventDto>): QueryDeepPartialEntity<SystemEvent> {
+function toColumns(event: UpdateEventDto): QueryDeepPartialEntity<SystemEvent> {
   const { event_type, severity, message, details, source, timestamp } = event;
   return {
     ...(event_type !== undefined && { eventType: event_type }),
@@ -142,7 +148,7 @@ function toColumns(event: Partial<CreateEventDto>): QueryDeepPartialEntity<Syste
   };
 }
 
-function firstRow(result: InsertResult | UpdateResult): StoredEvent {
+function firstRow(result: UpdateResult): StoredEvent {
   const [row] = result.raw as ReturnedRow[];
   if (!row) throw new Error('the statement returned no row');
   return { ...row, id: Number(row.id) };

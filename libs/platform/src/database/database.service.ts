@@ -1,11 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Inject, Injectable, Logger, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
-import type { Pool } from 'pg';
+import type { Pool, PoolClient } from 'pg';
 import { DataSource } from 'typeorm';
 import type { PostgresDataSourceOptions } from 'typeorm/driver/postgres/PostgresDataSourceOptions';
 import type { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver';
 import type { Config } from '../config/config';
 import { CONFIG } from '../config/config.module';
+import { AppError } from '../http/app-error';
 import { MigrationDataSource, type Schema } from './data-source';
 import { databaseFault, UNDEFINED_TABLE } from './database-fault';
 
@@ -66,8 +67,40 @@ export class DatabaseService implements OnApplicationBootstrap, OnModuleDestroy 
 
   /** Connections open and unused at this moment. */
   poolStatus(): PoolStatus {
-    const pool = (this.dataSource.driver as PostgresDriver).master as Pool | undefined;
-    return { size: pool?.totalCount ?? 0, free: pool?.idleCount ?? 0 };
+    return { size: this.existingPool?.totalCount ?? 0, free: this.existingPool?.idleCount ?? 0 };
+  }
+
+  /** The pool that TypeORM uses, for a `Statement`. @throws AppError `unavailable` before the first connection */
+  get pool(): Pool {
+    const pool = this.existingPool;
+    if (!pool) throw new AppError('unavailable', 'The database is not available at the moment; try again.');
+    return pool;
+  }
+
+  /**
+   * Runs `work` in a transaction on a connection of its own; commits when it succeeds, else rolls back.
+   *
+   * @throws what `work` throws; AppError `unavailable`
+   */
+  async transaction<T>(work: (connection: PoolClient) => Promise<T>): Promise<T> {
+    const connection = await this.pool.connect();
+    let broken: Error | undefined;
+    try {
+      await connection.query('BEGIN');
+      const result = await work(connection);
+      await connection.query('COMMIT');
+      return result;
+    } catch (error) {
+      await connection.query('ROLLBACK').catch((failure: Error) => (broken = failure));
+      throw error;
+    } finally {
+      connection.release(broken);
+    }
+  }
+
+  // TypeORM makes it when it connects for the first time.
+  private get existingPool(): Pool | undefined {
+    return (this.dataSource.driver as PostgresDriver).master as Pool | undefined;
   }
 
   // Not for ever: another process may hold the migration lock for long.

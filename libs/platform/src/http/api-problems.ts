@@ -28,6 +28,10 @@ const KINDS: Partial<Record<ErrorKind, KindDocumentation>> = {
     description: 'There is no such thing.',
     example: new AppError('not_found', 'There is nothing at this path.'),
   },
+  conflict: {
+    description: 'A request with the same `Idempotency-Key` is still under way.',
+    example: new AppError('conflict', 'A request with this Idempotency-Key is still under way; try again.'),
+  },
   precondition_failed: {
     description: 'It no longer has the entity tag of `If-Match`.',
     example: new AppError('precondition_failed', 'It was changed meanwhile; read it again.'),

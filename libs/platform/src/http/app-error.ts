@@ -5,6 +5,7 @@ export type ErrorKind =
   | 'not_found'
   | 'method_not_allowed'
   | 'timeout'
+  | 'conflict'
   | 'precondition_failed'
   | 'payload_too_large'
   | 'unsupported_media_type'

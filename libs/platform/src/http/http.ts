@@ -5,6 +5,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest, HookHandlerDoneFunc
 import type { HttpConfig } from '../config/config';
 import { AppError } from './app-error';
 import { isProbe, requireToken } from './authentication';
+import { keepBody } from './idempotency-key';
 import { parseJsonBody, shorten } from './json-body';
 import { watchMethods } from './method-not-allowed';
 import { setSecurityHeaders } from './security-headers';
@@ -88,6 +89,7 @@ function readJsonBodies(server: FastifyInstance): void {
   server.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body, done) => {
     try {
       refuseEncodings(request);
+      keepBody(request, body as Buffer);
       // A client that always sends the JSON type may delete without a body.
       done(null, body.length === 0 && request.method === 'DELETE' ? undefined : parseJsonBody(body as Buffer));
     } catch (error) {

@@ -19,7 +19,11 @@ export class ProblemError {
   })
   pointer?: string;
 
-  @ApiProperty({ required: false, description: 'Which query or path parameter.', example: 'limit' })
+  @ApiProperty({
+    required: false,
+    description: 'Which parameter of the query or the path, or which header.',
+    example: 'limit',
+  })
   parameter?: string;
 }
 
@@ -74,6 +78,8 @@ export function statusOf(kind: ErrorKind): number {
       return 405;
     case 'timeout':
       return 408;
+    case 'conflict':
+      return 409;
     case 'precondition_failed':
       return 412;
     case 'payload_too_large':

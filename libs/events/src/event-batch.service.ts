@@ -1,0 +1,115 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { Injectable } from '@nestjs/common';
+import {
+  AppError,
+  CacheService,
+  databaseFault,
+  DatabaseService,
+  invalid,
+  type Connection,
+  type FieldError,
+  type IdempotencyKey,
+} from '@app/platform';
+import { STATS_KEY, typeKey } from './event-cache-keys';
+import type { BatchResultDto } from './event-batch.dto';
+import { EventStore, toRecord } from './event-store';
+import { IdempotencyService, type Answer } from './idempotency.service';
+import { toRejected } from './rejected-event';
+import type { CreateEventDto } from './events.dto';
+
+/** Events that are judged before other requests have a turn, and that one statement stores. */
+const CHUNK = 1000;
+
+/** An event of a batch that passed the rules, or why it did not. */
+export type BatchItem = CreateEventDto | AppError;
+
+/** Stores many events of one request, on a connection of its own. */
+@Injectable()
+export class EventBatchService {
+  constructor(
+    private readonly database: DatabaseService,
+    private readonly store: EventStore,
+    private readonly keys: IdempotencyService,
+    private readonly cache: CacheService,
+  ) {}
+
+  /**
+   * Stores the events that are allowed, and tells of each what became of it.
+   *
+   * @param read the events, one after the other
+   * @param atomic refuses all when one is refused
+   * @throws AppError `invalid` when `atomic`; `conflict` or `invalid` for the key; `unavailable`: nothing is stored
+   */
+  async create(read: Iterable<BatchItem>, atomic: boolean, key?: IdempotencyKey): Promise<Answer> {
+    const items = await readAll(read);
+    if (atomic) refuseIfAny(items);
+    const events = items.filter((item) => !(item instanceof AppError)) as CreateEventDto[];
+    const types = new Set(events.map(({ event_type }) => event_type));
+    const store = async (connection?: Connection): Promise<string> =>
+      JSON.stringify(resultOf(items, await this.insert(events, atomic, connection)));
+    try {
+      if (key) return await this.keys.answerOnce(key, 200, store);
+      // One statement is a transaction by itself.
+      const body = events.length <= CHUNK ? await store() : await this.database.transaction(store);
+      return { headers: {}, body, isReplayed: false };
+    } finally {
+      await this.cache.invalidate([STATS_KEY, ...Array.from(types, typeKey)]);
+    }
+  }
+
+  private async insert(
+    events: readonly CreateEventDto[],
+    atomic: boolean,
+    connection?: Connection,
+  ): Promise<({ id: number } | AppError)[]> {
+    const results: ({ id: number } | AppError)[] = [];
+    for (let start = 0; start < events.length; start += CHUNK) {
+      const records = events.slice(start, start + CHUNK).map((event) => toRecord(event));
+      results.push(...(await this.insertChunk(records, atomic, connection)));
+    }
+    return results;
+  }
+
+  private async insertChunk(
+    records: string[],
+    atomic: boolean,
+    connection?: Connection,
+  ): Promise<({ id: number } | AppError)[]> {
+    if (!atomic) return this.store.insertMany(records, connection);
+    return this.store.insertAll(records, connection).catch((error: unknown) => {
+      throw databaseFault(error) ?? error;
+    });
+  }
+}
+
+async function readAll(read: Iterable<BatchItem>): Promise<BatchItem[]> {
+  const items: BatchItem[] = [];
+  for (const item of read) {
+    items.push(item);
+    if (items.length % CHUNK === 0) await nextTurn();
+  }
+  return items;
+}
+
+function refuseIfAny(items: readonly BatchItem[]): void {
+  const errors = items.flatMap((item, index) => {
+    if (!(item instanceof AppError)) return [];
+    return (item.errors ?? [{ detail: item.message, pointer: '#' }]).map((error): FieldError => {
+      const inside = 'pointer' in error ? error.pointer.slice(1) : '';
+      return { detail: error.detail, pointer: `#/${index}${inside}` };
+    });
+  });
+  if (errors.length > 0) throw invalid(errors);
+}
+
+function resultOf(items: readonly BatchItem[], stored: readonly ({ id: number } | AppError)[]): BatchResultDto {
+  const outcomes = stored.values();
+  const ids: (number | null)[] = [];
+  const errors: BatchResultDto['errors'] = [];
+  items.forEach((item, index) => {
+    const outcome = item instanceof AppError ? item : outcomes.next().value;
+    if (outcome instanceof AppError) errors.push(toRejected(index, outcome));
+    ids.push(outcome instanceof AppError || !outcome ? null : outcome.id);
+  });
+  return { accepted: items.length - errors.length, rejected: errors.length, ids, errors };
+}

@@ -1,0 +1,48 @@
+import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
+import { AppError, CacheService } from '@app/platform';
+import { STATS_KEY, typeKey } from './event-cache-keys';
+import type { StoredEvent } from './event-json';
+import { EventStore, toRecord, type NewEvent } from './event-store';
+import { WriteQueue } from './write-queue';
+
+interface NewRecord {
+  eventType: string;
+  json: string;
+}
+
+/** Stores single events as they come, all that wait in one statement. */
+@Injectable()
+export class EventWriter implements OnApplicationShutdown {
+  private readonly queue: WriteQueue<NewRecord, StoredEvent>;
+
+  constructor(
+    private readonly store: EventStore,
+    private readonly cache: CacheService,
+  ) {
+    this.queue = new WriteQueue((records) => this.flush(records));
+  }
+
+  /**
+   * Stores an event; when this returns, it is committed, and no cached answer is older.
+   *
+   * @throws AppError `invalid`; `unavailable`, also when too many events are waiting
+   */
+  write(event: NewEvent): Promise<StoredEvent> {
+    const json = toRecord(event);
+    return this.queue.add({ eventType: event.event_type, json }, json.length);
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    await this.queue.drained();
+  }
+
+  // Also after a failure: a connection that broke at the commit leaves open whether it happened.
+  private async flush(records: readonly NewRecord[]): Promise<(StoredEvent | AppError)[]> {
+    try {
+      return await this.store.insert(records.map(({ json }) => json));
+    } finally {
+      const types = new Set(records.map(({ eventType }) => eventType));
+      await this.cache.invalidate([STATS_KEY, ...Array.from(types, typeKey)]);
+    }
+  }
+}

@@ -1,0 +1,115 @@
+import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
+import { QueryFailedError } from 'typeorm';
+import { AppError, CacheService, DatabaseService, Statement, type IdempotencyKey } from '@app/platform';
+import { STATS_KEY, typeKey } from './event-cache-keys';
+import { EVENT_JSON } from './event-json';
+import { eachOrAlone, INSERTED, INSERTED_VALUES, NEW_EVENT_COLUMNS, toRecord, type NewEvent } from './event-store';
+import { IdempotencyService, lockOf, replay, stillUnderWay, type Answer, type KnownKey } from './idempotency.service';
+import { WriteQueue } from './write-queue';
+
+interface KeyedRecord {
+  eventType: string;
+  json: string;
+}
+
+interface KeyedRow extends KnownKey {
+  place: string;
+  known: boolean;
+}
+
+/**
+ * Stores the events whose keys are new, and the answer with them. A key that another process is storing under is left
+ * out of the result: waiting for it would hold everybody else up.
+ */
+const INSERT_KEYED_EVENTS = new Statement<KeyedRow>(
+  'insert-keyed-events',
+  `WITH new AS MATERIALIZED (
+     SELECT place, decode(digest, 'hex') AS digest, decode(fingerprint, 'hex') AS fingerprint, lock, ${INSERTED}
+     FROM ROWS FROM (json_to_recordset($1::json) AS (digest text, fingerprint text, lock bigint, ${NEW_EVENT_COLUMNS}))
+       WITH ORDINALITY AS record (digest, fingerprint, lock, ${INSERTED}, place)
+   ), known AS MATERIALIZED (
+     SELECT place, keys.fingerprint = new.fingerprint AS same, keys.headers, keys.body
+     FROM new JOIN idempotency_keys AS keys USING (digest)
+   ), locked AS MATERIALIZED (
+     SELECT place, row_number() OVER (ORDER BY place) AS position FROM new
+     WHERE place NOT IN (SELECT place FROM known) AND pg_try_advisory_xact_lock(lock)
+   ), stored AS (
+     INSERT INTO system_events (${INSERTED})
+     SELECT ${INSERTED_VALUES} FROM new JOIN locked USING (place) ORDER BY place
+     RETURNING id, version, ${EVENT_JSON} AS body
+   ), answered AS MATERIALIZED (
+     SELECT place, body,
+       jsonb_build_object('location', '/api/events/' || id, 'etag', '"' || id || '-' || version || '"') AS headers
+     FROM locked JOIN (SELECT *, row_number() OVER (ORDER BY id) AS position FROM stored) AS numbered USING (position)
+   ), remembered AS (
+     INSERT INTO idempotency_keys (digest, fingerprint, status, headers, body)
+     SELECT digest, fingerprint, 201, headers, body FROM new JOIN answered USING (place)
+   )
+   SELECT place, false AS known, true AS same, headers, body FROM answered
+   UNION ALL SELECT place, true, same, headers, body FROM known`,
+);
+
+/** A key that another process stored between our look and our lock; on the next look it is known. */
+const KEY_STORED_MEANWHILE = 'idempotency_keys_pkey';
+
+/** Stores single events with an `Idempotency-Key` as they come, all that wait in one statement. */
+@Injectable()
+export class KeyedEventWriter implements OnApplicationShutdown {
+  private readonly queue: WriteQueue<KeyedRecord, Answer>;
+
+  constructor(
+    private readonly database: DatabaseService,
+    private readonly keys: IdempotencyService,
+    private readonly cache: CacheService,
+  ) {
+    this.queue = new WriteQueue((records) => this.flush(records));
+  }
+
+  /**
+   * Stores an event under a key that is new, or repeats the answer of the first time.
+   *
+   * @throws AppError `conflict` while the key is under way, `invalid`, `unavailable`
+   */
+  write(event: NewEvent, key: IdempotencyKey): Promise<Answer> {
+    return this.keys.exclusively(key, () => {
+      const { digest, fingerprint } = key;
+      const json = toRecord(event, { digest, fingerprint, lock: lockOf(key) });
+      return this.queue.add({ eventType: event.event_type, json }, json.length);
+    });
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    await this.queue.drained();
+  }
+
+  private async flush(records: readonly KeyedRecord[]): Promise<(Answer | AppError)[]> {
+    try {
+      return await eachOrAlone(records, (some) => this.insert(some.map(({ json }) => json)));
+    } finally {
+      const types = new Set(records.map(({ eventType }) => eventType));
+      await this.cache.invalidate([STATS_KEY, ...Array.from(types, typeKey)]);
+    }
+  }
+
+  private async insert(records: string[]): Promise<(Answer | AppError)[]> {
+    const rows = await this.insertUnlessStored(records);
+    const byPlace = new Map(rows.map((row) => [Number(row.place), row]));
+    return records.map((_record, index) => answerOf(byPlace.get(index + 1)));
+  }
+
+  private async insertUnlessStored(records: string[]): Promise<KeyedRow[]> {
+    const values = [`[${records.join(',')}]`];
+    try {
+      return await INSERT_KEYED_EVENTS.run(this.database.pool, values);
+    } catch (error) {
+      const { constraint } = (error as QueryFailedError<Error & { constraint?: string }>).driverError;
+      if (constraint !== KEY_STORED_MEANWHILE) throw error;
+      return INSERT_KEYED_EVENTS.run(this.database.pool, values);
+    }
+  }
+}
+
+function answerOf(row: KeyedRow | undefined): Answer | AppError {
+  if (!row) return stillUnderWay();
+  return row.known ? replay(row) : { headers: row.headers, body: row.body, isReplayed: false };
+}
