@@ -1,4 +1,3 @@
-import { Cleanup } from './cleanup.mjs';
 import { createDatabase, createPlainTable, databaseName } from './databases.mjs';
 import { httpLoad } from './http-load.mjs';
 import { largeTable } from './large-table.mjs';

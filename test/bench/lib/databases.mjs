@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { URL } from 'node:url';
 import pg from 'pg';
 import { DATABASE_PREFIX } from './options.mjs';
 

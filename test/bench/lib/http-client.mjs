@@ -1,4 +1,7 @@
+import { Buffer } from 'node:buffer';
 import { Agent, request } from 'node:http';
+import { performance } from 'node:perf_hooks';
+import { URL } from 'node:url';
 
 /** One connection that stays open, for latencies: `fetch` alone takes longer than some answers. */
 export class HttpClient {
@@ -20,7 +23,12 @@ export class HttpClient {
         response.on('error', reject);
         response.on('end', () => {
           const ms = performance.now() - start;
-          resolve({ status: response.statusCode, headers: response.headers, body: Buffer.concat(chunks).toString(), ms });
+          resolve({
+            status: response.statusCode,
+            headers: response.headers,
+            body: Buffer.concat(chunks).toString(),
+            ms,
+          });
         });
       });
       sent.on('error', reject);
@@ -32,7 +40,7 @@ export class HttpClient {
   async expect(status, method, path, body) {
     const answer = await this.send(method, path, body);
     if (answer.status === status) return answer;
-    throw new Error(`${method} ${path} answered ${answer.status}: ${answer.body.slice(0, 300)}`);
+    throw new Error(`${method} ${path} answered ${answer.status}:\n${answer.body.slice(0, 300)}`);
   }
 
   close() {

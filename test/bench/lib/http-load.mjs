@@ -37,7 +37,18 @@ async function wrk({ url, requests, connections, seconds }, folder) {
   const file = join(folder, `requests-${(files += 1)}.tsv`);
   writeFileSync(file, requests.map(({ method, path, body = '' }) => `${method}\t${path}\t${body}\n`).join(''));
   // One thread is far from its limit here, and the other core belongs to the server.
-  const args = ['-t1', `-c${connections}`, `-d${seconds}s`, `--timeout`, `${TIMEOUT_S}s`, '-s', SCRIPT, url, '--', file];
+  const args = [
+    '-t1',
+    `-c${connections}`,
+    `-d${seconds}s`,
+    `--timeout`,
+    `${TIMEOUT_S}s`,
+    '-s',
+    SCRIPT,
+    url,
+    '--',
+    file,
+  ];
   const output = await run('wrk', args);
   const [, summary] = /^SUMMARY (.*)$/m.exec(output) ?? [];
   if (!summary) throw new Error(`wrk printed no summary: ${output.slice(-500)}`);

@@ -35,7 +35,16 @@ export function compare({ against, unit, ours, reference, atLeast, atMost }) {
   const ratio = median(ours) / median(reference);
   const holds = (atLeast === undefined || ratio >= atLeast) && (atMost === undefined || ratio <= atMost);
   const isGated = atLeast !== undefined || atMost !== undefined;
-  return { against, unit, ours, reference, ratio, atLeast, atMost, verdict: !isGated ? 'for information' : holds ? 'holds' : 'FALLS SHORT' };
+  return {
+    against,
+    unit,
+    ours,
+    reference,
+    ratio,
+    atLeast,
+    atMost,
+    verdict: !isGated ? 'for information' : holds ? 'holds' : 'FALLS SHORT',
+  };
 }
 
 /** At least three digits that count, and thousands divided: `19,700`, `0.712`. */

@@ -1,10 +1,50 @@
+import { URL } from 'node:url';
 import { parseArgs } from 'node:util';
-
-/** Rows of the large table that the requirements speak of. */
-const REQUIRED_ROWS = 5_000_000;
 
 /** Names of the databases that the benchmark makes; it touches no other. */
 export const DATABASE_PREFIX = 'eventdeck_bench_';
+
+const DEFAULT_DATABASE = 'postgres://postgres@127.0.0.1:5432/postgres';
+
+/** Every option: its help, what it is when left out, and what a given text means. Without `parse` it is a switch. */
+const OPTIONS = {
+  rows: {
+    label: 'N',
+    help: 'rows of the large table (5000000 when left out, as the requirements ask for)',
+    absent: '5000000',
+    parse: integer(1_000),
+  },
+  seconds: { label: 'S', help: 'seconds of each measurement (5)', absent: '5', parse: integer(1) },
+  rounds: {
+    label: 'R',
+    help: 'rounds: ours and the references take turns, the medians count (3)',
+    absent: '3',
+    parse: integer(1),
+  },
+  posts: { label: 'N', help: 'events that the memory row posts (1000000)', absent: '1000000', parse: integer(1_000) },
+  only: { label: 'A,B', help: 'only these rows', parse: (text) => text.split(',') },
+  generator: {
+    label: 'NAME',
+    help: 'wrk or autocannon (wrk where it is installed)',
+    parse: oneOf(['wrk', 'autocannon']),
+  },
+  database: {
+    label: 'URL',
+    help: `PostgreSQL, for a role that may create databases (TEST_DATABASE_URL, else
+                     ${DEFAULT_DATABASE})`,
+    absent: process.env.TEST_DATABASE_URL || DEFAULT_DATABASE,
+    parse: databaseUrl,
+  },
+  keep: { help: 'leaves the database of the large table, and says its name' },
+  reuse: { label: 'NAME', help: 'takes such a database instead of loading one, and leaves it', parse: databaseName },
+  write: { help: 'writes the document below docs/' },
+  help: { help: 'prints this' },
+};
+
+const PLAN_OPTIONS = ['rows', 'database', 'keep', 'reuse', 'write', 'help'];
+
+/** Wrong options; the message is for whoever gave them. */
+export class OptionError extends Error {}
 
 /** @param rowIds what `--only` may name */
 export function usage(rowIds) {
@@ -13,99 +53,84 @@ export function usage(rowIds) {
 Measures the built application against its references, in turn and in the same run, and prints a table of medians and
 ratios. Exits 0 when every row holds, 1 when one falls short, 2 for wrong options.
 
-  --rows N            rows of the large table (default ${REQUIRED_ROWS}, what the requirements ask for)
-  --seconds S         seconds of each measurement (default 5)
-  --rounds R          rounds; ours and the reference take turns, the medians count (default 3)
-  --posts N           events that the memory row posts (default 1000000)
-  --only A,B          only these rows: ${rowIds.join(', ')}
-  --database URL      PostgreSQL, as a role that may create databases (default TEST_DATABASE_URL, else
-                      postgres://postgres@127.0.0.1:5432/postgres)
-  --generator NAME    wrk or autocannon (default wrk where it is installed)
-  --keep              leaves the database of the large table and says its name
-  --reuse NAME        takes such a database instead of loading one, and leaves it
-  --write             writes docs/benchmarks.md; not together with --only
-  --help              prints this
+${helpOf(Object.keys(OPTIONS))}
 
-It makes databases named ${DATABASE_PREFIX}… and drops them at the end, also after Ctrl-C. A full run takes about ten
-minutes, the load of the large table included.`;
+The rows are ${rowIds.join(', ')}. It makes databases named ${DATABASE_PREFIX}…
+and drops them at the end, also after Ctrl-C. A full run takes about ten minutes.`;
 }
 
-/** Wrong options; the message is for whoever gave them. */
-export class OptionError extends Error {}
+/** What `bench:plans --help` prints. */
+export function planUsage() {
+  return `npm run bench:plans -- [options]
+
+Records the statements that the application sends for each kind of request, and their plans over the large table. Exits
+0 when all answer and none scans the table that must not, 1 otherwise, 2 for wrong options.
+
+${helpOf(PLAN_OPTIONS)}`;
+}
 
 /** @throws OptionError */
 export function parseOptions(args, rowIds) {
-  const given = parse(args);
-  if (given.help) return { help: true };
-  const options = {
-    help: false,
-    rows: integer('rows', given.rows, 1_000),
-    seconds: integer('seconds', given.seconds, 1),
-    rounds: integer('rounds', given.rounds, 1),
-    posts: integer('posts', given.posts, 1_000),
-    only: rowList(given.only, rowIds),
-    database: databaseUrl(given.database),
-    generator: given.generator,
-    keep: given.keep,
-    reuse: given.reuse,
-    write: given.write,
-  };
-  if (options.generator !== undefined && !['wrk', 'autocannon'].includes(options.generator)) {
-    throw new OptionError('--generator must be wrk or autocannon');
-  }
-  if (options.reuse !== undefined && !new RegExp(`^${DATABASE_PREFIX}[a-z0-9_]+$`).test(options.reuse)) {
-    throw new OptionError(`--reuse must name a database that --keep left (${DATABASE_PREFIX}…)`);
-  }
+  const options = parse(args, Object.keys(OPTIONS));
+  const unknown = (options.only ?? []).filter((id) => !rowIds.includes(id));
+  if (unknown.length > 0) throw new OptionError(`--only does not know ${unknown.join(', ')}, but ${rowIds.join(', ')}`);
   // A document of some rows would look as if the others had been forgotten.
-  if (options.write && given.only !== undefined) throw new OptionError('--write needs every row: leave --only out');
-  return options;
+  if (options.write && options.only) throw new OptionError('--write needs every row: leave --only out');
+  return { ...options, only: rowIds.filter((id) => !options.only || options.only.includes(id)) };
 }
 
-function parse(args) {
-  const text = { type: 'string' };
+/** @throws OptionError */
+export function parsePlanOptions(args) {
+  return parse(args, PLAN_OPTIONS);
+}
+
+function parse(args, names) {
+  const known = names.map((name) => [name, { type: OPTIONS[name].parse ? 'string' : 'boolean' }]);
+  const given = parsed(args, Object.fromEntries(known));
+  return Object.fromEntries(
+    names.map((name) => {
+      const { absent, parse: read } = OPTIONS[name];
+      if (!read) return [name, given[name] ?? false];
+      const text = given[name] ?? absent;
+      return [name, text === undefined ? undefined : read(text, name)];
+    }),
+  );
+}
+
+function parsed(args, options) {
   try {
-    return parseArgs({
-      args,
-      options: {
-        rows: { ...text, default: String(REQUIRED_ROWS) },
-        seconds: { ...text, default: '5' },
-        rounds: { ...text, default: '3' },
-        posts: { ...text, default: '1000000' },
-        only: text,
-        database: {
-          ...text,
-          default: process.env.TEST_DATABASE_URL || 'postgres://postgres@127.0.0.1:5432/postgres',
-        },
-        generator: text,
-        keep: { type: 'boolean', default: false },
-        reuse: text,
-        write: { type: 'boolean', default: false },
-        help: { type: 'boolean', default: false },
-      },
-    }).values;
+    return parseArgs({ args, options }).values;
   } catch (error) {
     throw new OptionError(error.message);
   }
 }
 
-function integer(name, text, min) {
-  const value = /^\d+$/.test(text) ? Number(text) : NaN;
-  if (!Number.isSafeInteger(value) || value < min) throw new OptionError(`--${name} must be an integer from ${min} on`);
-  return value;
+function helpOf(names) {
+  const flag = (name) => `--${name}${OPTIONS[name].label ? ` ${OPTIONS[name].label}` : ''}`;
+  return names.map((name) => `  ${flag(name).padEnd(18)} ${OPTIONS[name].help}`).join('\n');
 }
 
-function rowList(text, rowIds) {
-  const wanted = text === undefined ? rowIds : text.split(',');
-  const unknown = wanted.filter((id) => !rowIds.includes(id));
-  if (unknown.length > 0) {
-    throw new OptionError(`--only knows ${rowIds.join(', ')}; it does not know ${unknown.join(', ')}`);
-  }
-  return rowIds.filter((id) => wanted.includes(id));
+function integer(min) {
+  return (text, name) => {
+    const value = /^\d+$/.test(text) ? Number(text) : NaN;
+    if (Number.isSafeInteger(value) && value >= min) return value;
+    throw new OptionError(`--${name} must be an integer from ${min} on`);
+  };
 }
 
-function databaseUrl(text) {
-  if (!URL.canParse(text) || !/^postgres(ql)?:$/.test(new URL(text).protocol)) {
-    throw new OptionError('--database must be a URL like postgres://user@host:5432/postgres');
-  }
-  return text;
+function oneOf(values) {
+  return (text, name) => {
+    if (values.includes(text)) return text;
+    throw new OptionError(`--${name} must be ${values.join(' or ')}`);
+  };
+}
+
+function databaseUrl(text, name) {
+  if (URL.canParse(text) && /^postgres(ql)?:$/.test(new URL(text).protocol)) return text;
+  throw new OptionError(`--${name} must be a URL like ${DEFAULT_DATABASE}`);
+}
+
+function databaseName(text, name) {
+  if (new RegExp(`^${DATABASE_PREFIX}[a-z0-9_]+$`).test(text)) return text;
+  throw new OptionError(`--${name} must name a database that --keep left (${DATABASE_PREFIX}…)`);
 }
