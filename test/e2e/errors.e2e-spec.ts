@@ -93,7 +93,7 @@ describe('errors', () => {
 
   describe.each<[string, () => string, string, string[]]>([
     ['/', () => '/', 'GET, HEAD', ['POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']],
-    ['/api/events', () => '/api/events', 'GET, HEAD, POST', ['PUT', 'PATCH', 'DELETE', 'OPTIONS']],
+    ['/api/events', () => '/api/events', 'DELETE, GET, HEAD, POST', ['PUT', 'PATCH', 'OPTIONS']],
     ['/api/events/stats', () => '/api/events/stats', 'GET, HEAD', ['POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']],
     ['/api/events/type/x', () => '/api/events/type/x', 'GET, HEAD', ['POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']],
     ['/api/events/{id}', () => path, 'DELETE, GET, HEAD, PATCH, PUT', ['POST', 'OPTIONS']],

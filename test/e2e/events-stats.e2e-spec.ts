@@ -1,5 +1,6 @@
 import { createEvent, expectInvalid, startEmptyApp, TIME, type EventBody } from '../support/events';
 import { send, type Answer } from '../support/http';
+import { until } from '../support/services';
 import type { TestApp } from '../support/test-app';
 
 interface Stats {
@@ -134,4 +135,68 @@ describe('GET /api/events/stats', () => {
       expectInvalid(await stats(`?${query}`), query.split('=', 1)[0] ?? '');
     },
   );
+});
+
+describe('GET /api/events/stats, without a cache', () => {
+  let api: TestApp;
+
+  beforeAll(async () => {
+    api = await startEmptyApp({ CACHE: 'off' });
+  });
+
+  beforeEach(() => api.sql('TRUNCATE system_events'));
+
+  afterAll(() => api.close());
+
+  const stats = async (): Promise<Stats> => (await send<Stats>('GET', `${api.url}/api/events/stats`)).body;
+
+  async function recentByScan(): Promise<number | undefined> {
+    const [row] = await api.sql<{ count: number }>(
+      `SELECT count(*)::int AS count FROM system_events
+       WHERE "timestamp" > now() - interval '24 hours' AND "timestamp" <= now()`,
+    );
+    return row?.count;
+  }
+
+  // Around both ends of the 24 hours, an event every second. As time goes on they pass the ends: then the
+  // scans before and after differ, and it is tried again.
+  it('counts as recent what a scan finds, however the ends cut their minutes', async () => {
+    await api.sql(
+      `INSERT INTO system_events (event_type, severity, message, "timestamp")
+       SELECT 'tick', 'info', 'x', now() - ends.hours * interval '1 hour' + i * interval '1 second'
+       FROM (VALUES (0), (24)) AS ends (hours), generate_series(-150, 150) AS i`,
+    );
+    let compared = 0;
+    await until(async () => {
+      const before = await recentByScan();
+      const { recent_events } = await stats();
+      if (before !== (await recentByScan())) return false;
+      expect(recent_events).toBe(before);
+      compared++;
+      return compared === 20;
+    }, 'twenty answers were compared');
+  });
+
+  it('is right at once after changes of any kind, past the service too', async () => {
+    const fill = `INSERT INTO system_events (event_type, severity, message) SELECT 'a', 'info', 'x' FROM generate_series(1, 10)`;
+    const counts = async (): Promise<unknown[]> => {
+      const { total_events, events_by_severity, events_by_type, recent_events } = await stats();
+      return [total_events, events_by_severity, events_by_type, recent_events];
+    };
+    const none = { info: 0, warning: 0, error: 0, critical: 0 };
+    await api.sql(fill);
+    expect(await counts()).toEqual([10, { ...none, info: 10 }, { a: 10 }, 10]);
+    await api.sql(`UPDATE system_events SET event_type = 'b', severity = 'error' WHERE id % 2 = 0`);
+    expect(await counts()).toEqual([10, { ...none, info: 5, error: 5 }, { a: 5, b: 5 }, 10]);
+    await api.sql(`UPDATE system_events SET "timestamp" = now() - interval '2 days' WHERE event_type = 'b'`);
+    expect(await counts()).toEqual([10, { ...none, info: 5, error: 5 }, { a: 5, b: 5 }, 5]);
+    await api.sql(`DELETE FROM system_events WHERE event_type = 'a'`);
+    expect(await counts()).toEqual([5, { ...none, error: 5 }, { b: 5 }, 0]);
+    await api.sql(`BEGIN; ${fill}; ROLLBACK`);
+    expect(await counts()).toEqual([5, { ...none, error: 5 }, { b: 5 }, 0]);
+    await api.sql(`BEGIN; TRUNCATE system_events; ${fill}; COMMIT`);
+    expect(await counts()).toEqual([10, { ...none, info: 10 }, { a: 10 }, 10]);
+    await api.sql('TRUNCATE system_events');
+    expect(await stats()).toEqual(EMPTY);
+  });
 });

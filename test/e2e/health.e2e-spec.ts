@@ -117,7 +117,7 @@ describe('health', () => {
     const empty = await createDatabase(testEnvironment().postgresUrl);
     const early = await startApp({}, empty);
     try {
-      const migrations = { status: 'down', message: expect.stringContaining('2 migrations') as string };
+      const migrations = { status: 'down', message: expect.stringMatching(/[2-9] migrations/) as string };
       for (const path of ['/health', '/health/ready']) {
         const { status, body } = await get(early, path);
         expect(status).toBe(503);

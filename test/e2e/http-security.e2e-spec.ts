@@ -23,7 +23,7 @@ describe('every answer', () => {
     [401, 'GET', '/api/events', {}],
     [404, 'GET', '/api/events/999', bearer(TOKEN)],
     [404, 'GET', '/nothing/here', bearer(TOKEN)],
-    [405, 'DELETE', '/api/events', bearer(TOKEN)],
+    [405, 'PATCH', '/api/events', bearer(TOKEN)],
     [415, 'POST', '/api/events', { ...bearer(TOKEN), 'content-type': 'text/plain' }],
     [422, 'GET', '/api/events?limit=0', bearer(TOKEN)],
   ])('has the security headers: %i to %s %s', async (status, method, path, headers) => {
@@ -252,7 +252,7 @@ describe('across origins', () => {
         expect(answer.headers.get('access-control-allow-origin')).toBe(origin);
         expect(answer.headers.get('vary')).toMatch(/origin/i);
         expect(answer.headers.get('access-control-expose-headers')).toBe(
-          'Link, ETag, Location, Retry-After, X-Request-Id, X-Total-Count',
+          'Link, ETag, Location, Retry-After, X-Request-Id, X-Total-Count, Idempotent-Replayed',
         );
       }
       // What is no preflight is answered like one, and an unknown path stays unknown.

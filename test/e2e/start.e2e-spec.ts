@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { createServer, type AddressInfo } from 'node:net';
 import { Client } from 'pg';
+import { schema } from '../../ormconfig';
 import { EndedEarly, useProcesses } from '../support/api-process';
 import { query, useDatabases, withDatabase } from '../support/databases';
 import { testEnvironment } from '../support/environment';
@@ -8,7 +9,7 @@ import { EVENT, expectProblem, type EventBody } from '../support/events';
 import { send } from '../support/http';
 import { until } from '../support/services';
 
-const MIGRATIONS = ['CreateSystemEvents1763700000000', 'CreateServiceRuns1763700100000'];
+const MIGRATIONS = (schema.migrations as { name: string }[]).map(({ name }) => name);
 
 /** What `launchProcess` says of a start that fails. */
 async function failure(starting: { listening(): Promise<unknown> }): Promise<EndedEarly> {

@@ -1,15 +1,7 @@
 import { NestFactory } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { Logger } from 'pino';
-import {
-  configureHttp,
-  createHttpAdapter,
-  JsonTextInterceptor,
-  NestLogger,
-  ProblemFilter,
-  RequestPipe,
-  type Config,
-} from '@app/platform';
+import { configureHttp, createHttpAdapter, NestLogger, ProblemFilter, RequestPipe, type Config } from '@app/platform';
 import { ApiModule } from './api.module';
 import { serveDocumentation } from './documentation';
 
@@ -27,7 +19,6 @@ export async function createApp(config: Config, logger: Logger): Promise<NestFas
   return closeUnless(app, async () => {
     app.useGlobalPipes(new RequestPipe());
     app.useGlobalFilters(new ProblemFilter());
-    app.useGlobalInterceptors(new JsonTextInterceptor());
     const refuseOtherMethods = await configureHttp(app, config.http);
     await serveDocumentation(app, config);
     await app.init();

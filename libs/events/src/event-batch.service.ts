@@ -3,7 +3,6 @@ import { Injectable } from '@nestjs/common';
 import {
   AppError,
   CacheService,
-  databaseFault,
   DatabaseService,
   invalid,
   type Connection,
@@ -11,6 +10,7 @@ import {
   type IdempotencyKey,
 } from '@app/platform';
 import { STATS_KEY, typeKey } from './event-cache-keys';
+import type { BatchItem } from './event-batch-reader';
 import type { BatchResultDto } from './event-batch.dto';
 import { EventStore, toRecord } from './event-store';
 import { IdempotencyService, type Answer } from './idempotency.service';
@@ -19,9 +19,6 @@ import type { CreateEventDto } from './events.dto';
 
 /** Events that are judged before other requests have a turn, and that one statement stores. */
 const CHUNK = 1000;
-
-/** An event of a batch that passed the rules, or why it did not. */
-export type BatchItem = CreateEventDto | AppError;
 
 /** Stores many events of one request, on a connection of its own. */
 @Injectable()
@@ -38,19 +35,24 @@ export class EventBatchService {
    *
    * @param read the events, one after the other
    * @param atomic refuses all when one is refused
-   * @throws AppError `invalid` when `atomic`; `conflict` or `invalid` for the key; `unavailable`: nothing is stored
+   * @throws AppError `invalid` when `atomic`; `conflict` or `invalid` for the key; `unavailable`: nothing is stored,
+   *   unless the connection broke at the commit
    */
   async create(read: Iterable<BatchItem>, atomic: boolean, key?: IdempotencyKey): Promise<Answer> {
     const items = await readAll(read);
     if (atomic) refuseIfAny(items);
     const events = items.filter((item) => !(item instanceof AppError)) as CreateEventDto[];
     const types = new Set(events.map(({ event_type }) => event_type));
-    const store = async (connection?: Connection): Promise<string> =>
-      JSON.stringify(resultOf(items, await this.insert(events, atomic, connection)));
+    const store = async (connection?: Connection): Promise<string> => {
+      const stored = await this.insert(events, connection);
+      if (atomic) refuseIfAny(stored);
+      return JSON.stringify(resultOf(items, stored));
+    };
     try {
       if (key) return await this.keys.answerOnce(key, 200, store);
       // One statement is a transaction by itself.
-      const body = events.length <= CHUNK ? await store() : await this.database.transaction(store);
+      const isOne = !atomic && events.length <= CHUNK;
+      const body = isOne ? await store() : await this.database.transaction(store);
       return { headers: {}, body, isReplayed: false };
     } finally {
       await this.cache.invalidate([STATS_KEY, ...Array.from(types, typeKey)]);
@@ -59,26 +61,14 @@ export class EventBatchService {
 
   private async insert(
     events: readonly CreateEventDto[],
-    atomic: boolean,
     connection?: Connection,
   ): Promise<({ id: number } | AppError)[]> {
     const results: ({ id: number } | AppError)[] = [];
     for (let start = 0; start < events.length; start += CHUNK) {
       const records = events.slice(start, start + CHUNK).map((event) => toRecord(event));
-      results.push(...(await this.insertChunk(records, atomic, connection)));
+      results.push(...(await this.store.insertMany(records, connection)));
     }
     return results;
-  }
-
-  private async insertChunk(
-    records: string[],
-    atomic: boolean,
-    connection?: Connection,
-  ): Promise<({ id: number } | AppError)[]> {
-    if (!atomic) return this.store.insertMany(records, connection);
-    return this.store.insertAll(records, connection).catch((error: unknown) => {
-      throw databaseFault(error) ?? error;
-    });
   }
 }
 
@@ -91,7 +81,7 @@ async function readAll(read: Iterable<BatchItem>): Promise<BatchItem[]> {
   return items;
 }
 
-function refuseIfAny(items: readonly BatchItem[]): void {
+function refuseIfAny(items: readonly unknown[]): void {
   const errors = items.flatMap((item, index) => {
     if (!(item instanceof AppError)) return [];
     return (item.errors ?? [{ detail: item.message, pointer: '#' }]).map((error): FieldError => {

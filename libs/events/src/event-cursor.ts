@@ -29,7 +29,7 @@ export function decodeCursor(text: string): Cursor | undefined {
     const parts = JSON.parse(Buffer.from(text, 'base64url').toString()) as [Sort, string, number, number];
     const [sort, fingerprint, timestamp, id] = parts;
     const cursor = { sort, fingerprint, position: { timestamp, id } };
-    const isPlace = Number.isSafeInteger(id) && isWritable(timestamp);
+    const isPlace = Number.isSafeInteger(id) && Number.isSafeInteger(timestamp) && isWritable(timestamp);
     return isPlace && SORTS.includes(sort) && encodeCursor(cursor) === text ? cursor : undefined;
   } catch {
     return undefined;

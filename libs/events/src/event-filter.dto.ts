@@ -21,14 +21,15 @@ function checkDetailsPath(path: string): string | undefined {
 export class EventFilterDto {
   @QueryText(checkMoment, {
     type: 'string',
-    description: 'Only events from this time on: RFC 3339, or an age such as `15m`, `24h` or `7d` (s, m, h, d, w).',
+    description:
+      'Only events from this time on: RFC 3339 from the years 1 to 9999, or an age of up to six digits such as `15m`, `24h` or `7d` (s, m, h, d, w).',
     example: '24h',
   })
   since?: string;
 
   @QueryText(checkMoment, {
     type: 'string',
-    description: 'Only events before this time: RFC 3339, or an age such as `15m`, `24h` or `7d` (s, m, h, d, w).',
+    description: 'Only events before this time, written like `since` and not earlier than it.',
     example: '2026-02-01T00:00:00Z',
   })
   until?: string;
@@ -36,14 +37,14 @@ export class EventFilterDto {
   @QueryList((value) => checkText(value, 1, LIMITS.eventType), {
     type: 'array',
     items: { type: 'string', minLength: 1, maxLength: LIMITS.eventType, example: 'deployment' },
-    description: 'Only events of this type; may repeat (any of them).',
+    description: 'Only events of this type; may repeat, up to 100 times (any of them).',
   })
   event_type?: string[];
 
   @QueryList(checkSeverity, {
     type: 'array',
     items: { $ref: '#/components/schemas/Severity' },
-    description: 'Only events of this severity; may repeat (any of them).',
+    description: 'Only events of this severity; may repeat, up to 100 times (any of them).',
   })
   severity?: Severity[];
 
@@ -57,7 +58,7 @@ export class EventFilterDto {
   @QueryList((value) => checkText(value, 1, LIMITS.source), {
     type: 'array',
     items: { type: 'string', minLength: 1, maxLength: LIMITS.source, example: 'api' },
-    description: 'Only events of this source; may repeat (any of them).',
+    description: 'Only events of this source; may repeat, up to 100 times (any of them).',
   })
   source?: string[];
 
@@ -66,7 +67,7 @@ export class EventFilterDto {
     minLength: 1,
     maxLength: MAX_SEARCH_LENGTH,
     description:
-      'Only events whose message holds these words, whole or as part of a name such as `pg-node_7`; `"…"` is a phrase, `-` in front excludes, `or` is either.',
+      'Only events whose message holds these words, in any case; names such as `pg-node_7` are found whole and by their parts. `"…"` is a phrase, `-` in front excludes, `or` is either. At least one letter or digit. Names and phrases are found among the first 16,383 words of a message, and where none of their words occurs more than 256 times.',
     example: 'timeout -staging',
   })
   q?: string;
@@ -78,7 +79,7 @@ export class EventFilterDto {
     },
     {
       description:
-        'Only events whose `details` hold a value: `details.http.status=500` finds the number 500 and the text "500" there; may repeat (any of the values of one path, every path).',
+        'Only events whose `details` hold a value: `details.http.status=500` finds the number 500 and the text "500" there, by itself or as one of a list. A path has up to 32 steps, a value up to 1000 characters; up to 20 paths (all of them), each up to 100 times (any of its values).',
       example: { 'details.http.status': '500' },
     },
   )

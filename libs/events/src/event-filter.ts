@@ -51,10 +51,35 @@ export function fingerprint(query: EventFilterDto): string {
     .slice(0, 12);
 }
 
-/** Adds the conditions of a filter to a statement over `system_events` without an alias or under the alias `event`. */
-export function applyFilter<Builder extends WhereExpressionBuilder>(builder: Builder, filter: EventFilter): Builder {
-  for (const [sql, parameters] of conditions(filter)) builder.andWhere(sql, parameters);
+/**
+ * Adds the conditions of a filter to a statement over `system_events` without an alias or under the alias `event`.
+ *
+ * @param inside `without index` keeps PostgreSQL from the indexes of words and details
+ */
+export function applyFilter<Builder extends WhereExpressionBuilder>(
+  builder: Builder,
+  filter: EventFilter,
+  inside: 'indexed' | 'without index' = 'indexed',
+): Builder {
+  for (const [sql, parameters] of outsideConditions(filter)) builder.andWhere(sql, parameters);
+  for (const [sql, parameters] of insideConditions(filter)) {
+    // No index knows a test of a condition.
+    builder.andWhere(inside === 'indexed' ? sql : `(${sql}) IS TRUE`, parameters);
+  }
   return builder;
+}
+
+/** Whether a filter has conditions on what is inside messages or details. */
+export function looksInside({ search, details }: EventFilter): boolean {
+  return search !== undefined || details !== undefined;
+}
+
+/** A filter without its conditions on what is inside messages or details. */
+export function outside(filter: EventFilter): EventFilter {
+  const rest = { ...filter };
+  delete rest.search;
+  delete rest.details;
+  return rest;
 }
 
 /** Whether a filter has any condition. */
@@ -62,9 +87,10 @@ export function isSelective(filter: EventFilter): boolean {
   return Object.keys(filter).length > 0;
 }
 
-function conditions(filter: EventFilter): [sql: string, parameters: ObjectLiteral][] {
-  const { since, until, eventTypes, severities, sources, search, details = [] } = filter;
-  const result: [string, ObjectLiteral][] = [];
+type Condition = [sql: string, parameters: ObjectLiteral];
+
+function outsideConditions({ since, until, eventTypes, severities, sources }: EventFilter): Condition[] {
+  const result: Condition[] = [];
   // As text: node-postgres would write a Date in the time zone of the process.
   if (since) result.push(['"timestamp" >= :since', { since: since.toISOString() }]);
   if (until) result.push(['"timestamp" < :until', { until: until.toISOString() }]);
@@ -72,9 +98,12 @@ function conditions(filter: EventFilter): [sql: string, parameters: ObjectLitera
   if (severities?.length === 0) result.push(['false', {}]);
   else if (severities) result.push(['severity IN (:...severities)', { severities }]);
   if (sources) result.push(['source IN (:...sources)', { sources }]);
-  if (search !== undefined) {
-    result.push([`event_search_vector(message) @@ websearch_to_tsquery('simple', :search)`, { search }]);
-  }
+  return result;
+}
+
+function insideConditions({ search, details = [] }: EventFilter): Condition[] {
+  const result: Condition[] = [];
+  if (search !== undefined) result.push([`search @@ websearch_to_tsquery('pg_catalog.simple', :search)`, { search }]);
   details.forEach((containing, place) => {
     const named = containing.map((json, index) => [`details_${place}_${index}`, json] as const);
     const sql = named.map(([name]) => `details @> CAST(:${name} AS jsonb)`).join(' OR ');
@@ -89,14 +118,16 @@ function severitiesOf({ severity, min_severity }: EventFilterDto): Severity[] | 
   return severity ? atLeast.filter((known) => severity.includes(known)) : atLeast;
 }
 
-const JSON_SCALAR = /^(?:true|false|null|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?)$/;
+/** With at most three digits in an exponent: PostgreSQL refuses numbers that need more, and no event holds one. */
+const JSON_SCALAR = /^(?:true|false|null|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d{1,3})?)$/;
 
-// A text that could also be a number or a literal is looked for as both.
+// A text that could also be a number or a literal is looked for as both, and each by itself and as one of a list.
 function containers(path: string, values: string[]): string[] {
   const scalars = values.flatMap((value) => {
-    const isScalar = JSON_SCALAR.test(value) && !(Math.abs(Number(value)) === Infinity);
-    return isScalar ? [value, JSON.stringify(value)] : [JSON.stringify(value)];
+    return JSON_SCALAR.test(value) ? [value, JSON.stringify(value)] : [JSON.stringify(value)];
   });
   const steps = path.split('.');
-  return scalars.map((scalar) => steps.reduceRight((json, step) => `{${JSON.stringify(step)}:${json}}`, scalar));
+  return scalars
+    .flatMap((scalar) => [scalar, `[${scalar}]`])
+    .map((value) => steps.reduceRight((json, step) => `{${JSON.stringify(step)}:${json}}`, value));
 }

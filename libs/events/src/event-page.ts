@@ -1,6 +1,8 @@
-import type { SelectQueryBuilder } from 'typeorm';
-import type { Position, Sort } from './event-cursor';
+import type { Repository, SelectQueryBuilder } from 'typeorm';
+import type { Position } from './event-cursor';
+import type { EventFilter } from './event-filter';
 import { EVENT_JSON } from './event-json';
+import { positionBehind, readInOrder, type PageRequest } from './event-order';
 import type { SystemEvent } from './event.entity';
 
 /** Characters of a page: one of the largest events would else be gigabytes. A page has one event at least. */
@@ -9,52 +11,56 @@ export const MAX_PAGE_CHARACTERS = 16 * 1024 * 1024;
 /** Rows of the first statement, so that the default page takes one; further ones are as many as should still fit. */
 const FIRST_CHUNK = 101;
 
-/** Which part of a listing is asked for. */
-export interface PageRequest {
-  limit: number;
-  sort: Sort;
-  /** Behind this event, or behind so many events. */
-  after: Position | number;
-}
-
 /** A page of events. */
 export interface EventPage {
-  /** Each event as JSON text. */
-  events: string[];
+  /** A JSON array. */
+  json: string;
   /** The last event of the page, when more follow. */
   next: Position | undefined;
 }
 
-interface Row {
-  json: string;
-  id: string;
-  milliseconds: number;
-}
+/** Between two events; JSON text has no line breaks of its own. */
+const SEPARATOR = ',\n';
 
 /**
  * Reads a page: `limit` events, or fewer when they end or would be too large.
  *
- * @param query a new query over the events of the listing, aliased `event`, at each call
+ * @param offset how many events to pass over, instead of `after`; 0 is none
+ * @throws AppError `unavailable`
  */
 export async function readPage(
-  query: () => SelectQueryBuilder<SystemEvent>,
-  { limit, sort, after }: PageRequest,
+  events: Repository<SystemEvent>,
+  filter: EventFilter,
+  { limit, sort, after, offset }: PageRequest & { offset: number },
 ): Promise<EventPage> {
-  const events: string[] = [];
+  const query = (): SelectQueryBuilder<SystemEvent> => events.createQueryBuilder('event').select(EVENT_JSON, 'json');
+  const read = (rows: SelectQueryBuilder<SystemEvent>): Promise<Chunk> => readChunk(events, rows);
+  const start = offset > 0 ? await positionBehind(events, filter, sort, offset) : after;
+  if (offset > 0 && !start) return { json: '[]', next: undefined };
+  const page: string[] = [];
   let size = 0;
-  let last: Position | undefined;
   // One row more than asked for tells whether another page follows.
-  for (let chunk = Math.min(limit + 1, FIRST_CHUNK); ; chunk = nextChunk(limit, events.length, size)) {
-    const rows = await readRows(query(), { limit: chunk, sort, after: last ?? after });
-    for (const { json, id, milliseconds } of rows) {
-      const isTooLarge = size + json.length > MAX_PAGE_CHARACTERS && last !== undefined;
-      if (events.length === limit || isTooLarge) return { events, next: last };
-      events.push(json);
+  for (let wanted = Math.min(limit + 1, FIRST_CHUNK); ; wanted = nextChunk(limit, page.length, size)) {
+    const from = positionOf(page.at(-1)) ?? start;
+    const chunk = await readInOrder(query, filter, { limit: wanted, sort, after: from }, read);
+    for (const json of chunk.events) {
+      const isTooLarge = size + json.length > MAX_PAGE_CHARACTERS && page.length > 0;
+      if (page.length === limit || isTooLarge) return { json: toArray(page), next: positionOf(page.at(-1)) };
+      page.push(json);
       size += json.length;
-      last = { timestamp: milliseconds, id: Number(id) };
     }
-    if (rows.length < chunk) return { events, next: undefined };
+    if (chunk.found < wanted) return { json: toArray(page), next: undefined };
   }
+}
+
+function toArray(events: string[]): string {
+  return `[${events.join(',')}]`;
+}
+
+function positionOf(json: string | undefined): Position | undefined {
+  if (json === undefined) return undefined;
+  const { id, timestamp } = JSON.parse(json) as { id: number; timestamp: string };
+  return { timestamp: Date.parse(timestamp), id };
 }
 
 function nextChunk(limit: number, count: number, size: number): number {
@@ -62,21 +68,19 @@ function nextChunk(limit: number, count: number, size: number): number {
   return Math.max(1, Math.min(limit + 1 - count, fitting));
 }
 
-function readRows(query: SelectQueryBuilder<SystemEvent>, { limit, sort, after }: PageRequest): Promise<Row[]> {
-  const direction = sort === 'timestamp' ? 'ASC' : 'DESC';
-  query
-    .select(EVENT_JSON, 'json')
-    .addSelect('event.id', 'id')
-    .addSelect('(extract(epoch FROM event.timestamp) * 1000)::float8', 'milliseconds')
-    .orderBy('event.timestamp', direction)
-    .addOrderBy('event.id', direction)
-    .limit(limit);
-  if (typeof after === 'number') query.offset(after);
-  else {
-    query.andWhere(`(event.timestamp, event.id) ${sort === 'timestamp' ? '>' : '<'} (:behindTime, :behindId)`, {
-      behindTime: new Date(after.timestamp).toISOString(),
-      behindId: after.id,
-    });
-  }
-  return query.getRawMany<Row>();
+interface Chunk {
+  events: string[];
+  found: number;
+}
+
+// As one value: node-postgres takes its time for each that it reads. What aggregates take from a sorted subquery comes in
+// its order (PostgreSQL manual, section 9.21).
+async function readChunk(events: Repository<SystemEvent>, rows: SelectQueryBuilder<SystemEvent>): Promise<Chunk> {
+  const [sql, parameters] = rows.getQueryAndParameters();
+  const [row] = await events.query<[{ events: string | null }]>(
+    `SELECT string_agg(json, E'${SEPARATOR.replace('\n', '\\n')}') AS events FROM (${sql}) AS chosen`,
+    parameters,
+  );
+  const found = row.events?.split(SEPARATOR) ?? [];
+  return { events: found, found: found.length };
 }

@@ -1,10 +1,10 @@
-/** ASCII punctuation; the SQL function `event_search_vector` opens messages up at the same characters. */
+/** ASCII punctuation: messages are opened up at it, or end a word there anyway. */
 const PUNCTUATION = /[!-/:-@[-`{-~]+/g;
 
 /**
- * A query for `websearch_to_tsquery`, every word as a phrase opened up at the punctuation at which
- * `event_search_vector` opens messages up, so that `api-7f9c4d` finds these two parts side by side. Quotes, a leading
- * `-` and `or` mean what they mean there.
+ * A query for `websearch_to_tsquery`, every word as a phrase opened up at its punctuation, as messages are for the column
+ * `search`, so that `api-7f9c4d` finds these two parts side by side. Quotes, a leading `-` and `or` mean what they mean
+ * there.
  */
 export function toSearch(text: string): string {
   const terms = text.matchAll(/(-?)(?:"([^"]*)"?|([^\s"]+))/g);
@@ -19,5 +19,5 @@ export function toSearch(text: string): string {
 
 /** What is wrong with a query for words, or `undefined`. */
 export function checkSearch(text: string): string | undefined {
-  return /[^\s!-/:-@[-`{-~]/.test(text) ? undefined : 'must hold a letter or a digit';
+  return /[\p{L}\p{N}]/u.test(text) ? undefined : 'must hold a letter or a digit';
 }

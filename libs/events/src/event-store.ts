@@ -16,20 +16,40 @@ export const INSERTED = 'event_type, severity, message, details, source, "timest
 export const INSERTED_VALUES = 'event_type, severity, message, details, source, coalesce("timestamp", now())';
 
 // Ids are given in the order of the rows, so that the ids in order are those of the events in order; the order of
-// RETURNING is no promise of SQL.
-const insert = (returning: string): string => `
-  INSERT INTO system_events (${INSERTED})
-  SELECT ${INSERTED_VALUES}
-  FROM ROWS FROM (json_to_recordset($1::json) AS (${NEW_EVENT_COLUMNS}))
-    WITH ORDINALITY AS new (${INSERTED}, place)
-  ORDER BY place
-  RETURNING ${returning}`;
+// RETURNING is no promise of SQL. One value for all rows: node-postgres takes its time for each that it reads.
+const insert = (returning: string, all: string): string => `
+  WITH stored AS (
+    INSERT INTO system_events (${INSERTED})
+    SELECT ${INSERTED_VALUES}
+    FROM ROWS FROM (json_to_recordset($1::json) AS (${NEW_EVENT_COLUMNS}))
+      WITH ORDINALITY AS new (${INSERTED}, place)
+    ORDER BY place
+    RETURNING id, ${returning}
+  )
+  SELECT ${all} AS stored FROM stored`;
 
-const INSERT_EVENTS = new Statement<{ id: string; version: string; json: string }>(
+// JSON text has no line breaks of its own.
+const INSERT_EVENTS = new Statement<{ stored: string }>(
   'insert-events',
-  insert(`id, version, ${EVENT_JSON} AS json`),
+  insert(`${EVENT_JSON} AS json`, `string_agg(json, E'\\n' ORDER BY id)`),
 );
-const INSERT_EVENTS_FOR_IDS = new Statement<{ id: string }>('insert-events-for-ids', insert('id'));
+// The same for one, without what only several need.
+const INSERT_EVENT = new Statement<{ stored: string }>(
+  'insert-event',
+  `INSERT INTO system_events (${INSERTED})
+   SELECT ${INSERTED_VALUES} FROM json_to_record($1::json) AS new (${NEW_EVENT_COLUMNS})
+   RETURNING ${EVENT_JSON} AS stored`,
+);
+const INSERT_EVENTS_FOR_IDS = new Statement<{ stored: string }>(
+  'insert-events-for-ids',
+  insert('NULL', `string_agg(id::text, ' ' ORDER BY id)`),
+);
+
+/** What every event has at first. */
+const FIRST_VERSION = '1';
+
+/** Where the digits of the id stand in the JSON of an event. */
+const ID_START = '{"id":'.length;
 
 /** Stores many events, given as `toRecord` writes them, in one statement. */
 @Injectable()
@@ -42,49 +62,80 @@ export class EventStore {
    * @throws AppError `unavailable` for all of them: whether they were stored is not known then
    */
   insert(records: readonly string[]): Promise<(StoredEvent | AppError)[]> {
-    return eachOrAlone(records, async (some) => {
-      const rows = await INSERT_EVENTS.run(this.database.pool, [`[${some.join(',')}]`]);
-      return rows.map((row) => ({ ...row, id: Number(row.id) })).sort(byId);
+    return eachOrAlone(this.database, records, async (some, attempt) => {
+      const [row] = await attempt((connection) =>
+        some.length === 1 ? INSERT_EVENT.run(connection, [some[0]]) : INSERT_EVENTS.run(connection, [toArray(some)]),
+      );
+      return (row?.stored ?? '').split('\n').map(toStored);
     });
   }
 
   /** The same, for the ids alone; on `connection`, in a transaction under way, or else by itself. */
   async insertMany(records: readonly string[], connection?: Connection): Promise<({ id: number } | AppError)[]> {
-    const within = connection ?? this.database.pool;
-    return eachOrAlone(records, (some) => {
-      const run = async (): Promise<{ id: number }[]> => {
-        const rows = await INSERT_EVENTS_FOR_IDS.run(within, [`[${some.join(',')}]`]);
-        return rows.map(({ id }) => ({ id: Number(id) })).sort(byId);
-      };
-      return connection ? inSavepoint(connection, run) : run();
-    });
-  }
-
-  /** Stores all events or none. @throws AppError `invalid`, `unavailable` */
-  async insertAll(records: readonly string[], connection?: Connection): Promise<{ id: number }[]> {
-    const rows = await INSERT_EVENTS_FOR_IDS.run(connection ?? this.database.pool, [`[${records.join(',')}]`]);
-    return rows.map(({ id }) => ({ id: Number(id) })).sort(byId);
+    const insertSome: Work<string, { id: number }> = async (some, attempt) => {
+      const [row] = await attempt((within) => INSERT_EVENTS_FOR_IDS.run(within, [toArray(some)]));
+      return (row?.stored ?? '').split(' ').map((id) => ({ id: Number(id) }));
+    };
+    return connection
+      ? eachOrAloneWithin(connection, records, insertSome)
+      : eachOrAlone(this.database, records, insertSome);
   }
 }
 
+/** Sends a statement on a connection that it is given; one that fails has changed nothing and may be sent again. */
+export type Attempt = <T>(send: (connection: Connection) => Promise<T>) => Promise<T>;
+
+type Work<Item, Result> = (items: readonly Item[], attempt: Attempt) => Promise<Result[]>;
+
 /**
- * What `run` makes of all items; where their data is at fault, of one half and the other, down to the item that is. Any
- * other fault is everybody's: a connection that broke leaves open what was done, and must not be tried again.
+ * What `work` makes of all items in one statement; where their data is at fault, of one half and the other, down to the
+ * item that is, in one transaction. Any other fault is everybody's: a connection that broke leaves open what was done,
+ * and must not be tried again.
+ *
+ * @throws AppError `unavailable`
  */
 export async function eachOrAlone<Item, Result>(
+  database: DatabaseService,
   items: readonly Item[],
-  run: (items: readonly Item[]) => Promise<Result[]>,
+  work: Work<Item, Result>,
 ): Promise<(Result | AppError)[]> {
   if (items.length === 0) return [];
   try {
-    return await run(items);
+    return await work(items, (send) => send(database.pool));
   } catch (error) {
-    const fault = databaseFault(error) ?? error;
-    if (!(fault instanceof AppError && fault.kind === 'invalid')) throw fault;
+    const fault = dataFaultOf(error);
+    if (items.length === 1) return [fault];
+    return database.transaction((connection) => eachOrAloneWithin(connection, items, work));
+  }
+}
+
+async function eachOrAloneWithin<Item, Result>(
+  connection: Connection,
+  items: readonly Item[],
+  work: Work<Item, Result>,
+): Promise<(Result | AppError)[]> {
+  if (items.length === 0) return [];
+  try {
+    return await work(items, (send) => inSavepoint(connection, () => send(connection)));
+  } catch (error) {
+    const fault = dataFaultOf(error);
     if (items.length === 1) return [fault];
     const middle = items.length >> 1;
-    return [...(await eachOrAlone(items.slice(0, middle), run)), ...(await eachOrAlone(items.slice(middle), run))];
+    return [
+      ...(await eachOrAloneWithin(connection, items.slice(0, middle), work)),
+      ...(await eachOrAloneWithin(connection, items.slice(middle), work)),
+    ];
   }
+}
+
+// The database names no field of the request.
+function dataFaultOf(error: unknown): AppError {
+  const fault = databaseFault(error) ?? error;
+  if (!(fault instanceof AppError && fault.kind === 'invalid')) throw fault;
+  return new AppError('invalid', fault.message, {
+    errors: [{ detail: fault.message, pointer: '#' }],
+    cause: fault.cause,
+  });
 }
 
 async function inSavepoint<T>(connection: Connection, work: () => Promise<T>): Promise<T> {
@@ -104,6 +155,10 @@ export function toRecord(event: NewEvent, also?: Record<string, string>): string
   return JSON.stringify({ ...also, event_type, severity, message, details, source, timestamp: moment });
 }
 
-function byId(one: { id: number }, other: { id: number }): number {
-  return one.id - other.id;
+function toArray(records: readonly string[]): string {
+  return `[${records.join(',')}]`;
+}
+
+function toStored(json: string): StoredEvent {
+  return { id: parseInt(json.slice(ID_START), 10), version: FIRST_VERSION, json };
 }

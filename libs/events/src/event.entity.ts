@@ -49,6 +49,21 @@ export class SystemEvent {
   @Column({ type: 'timestamptz', name: 'updated_at', precision: 3, default: () => 'now()' })
   updatedAt: Date;
 
+  /**
+   * The words of `message`, made by the database. Their expression stands in the migration alone: TypeORM would compare
+   * it with a copy that it keeps under the name of the database, which a restored or cloned one has not.
+   */
+  @Column({
+    type: 'tsvector',
+    nullable: true,
+    generatedType: 'STORED',
+    asExpression: ' ',
+    select: false,
+    insert: false,
+    update: false,
+  })
+  search?: string;
+
   /** 1 at first, one more at every change; with the id it is the entity tag. */
   @Column({ type: 'bigint', default: 1 })
   version: string;

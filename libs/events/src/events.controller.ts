@@ -47,7 +47,12 @@ export class EventsController {
 
   @Get()
   @ApiOperation({ operationId: 'listEvents', summary: 'List events, the newest first' })
-  @ApiResponse({ status: 200, description: 'One page of events.', type: [EventDto], headers: docs.LINK })
+  @ApiResponse({
+    status: 200,
+    description: 'One page of events.',
+    type: [EventDto],
+    headers: { ...docs.LINK, ...docs.TOTAL_COUNT },
+  })
   @ApiProblems(docs.WRONG_PARAMETER, 'unavailable')
   async list(@Query() query: ListEventsQueryDto, @Req() { url }: FastifyRequest): Promise<JsonText> {
     return answerList(await this.lists.list(query), url);

@@ -14,10 +14,20 @@ export const LOCATION = {
 export const LINK = {
   Link: {
     description: 'The next page, when there is one (RFC 8288).',
-    schema: { type: 'string', example: '</api/events?limit=100&offset=100>; rel="next"' },
+    schema: {
+      type: 'string',
+      example:
+        '</api/events?limit=100&cursor=WyItdGltZXN0YW1wIiwiVjBfdUdncTZEWnBDIiwxNzY5ODUxODAwMDAwLDQyXQ>; rel="next"',
+    },
   },
 };
 
+export const TOTAL_COUNT = {
+  'X-Total-Count': {
+    description: 'How many events the filters find, with `count`.',
+    schema: { type: 'integer', minimum: 0, example: 142 },
+  },
+};
 export const REPLAYED = {
   'Idempotent-Replayed': {
     description: '`true` when this is the answer to an earlier request with the same Idempotency-Key.',
@@ -28,7 +38,7 @@ export const IDEMPOTENCY_KEY = {
   name: 'Idempotency-Key',
   required: false,
   description:
-    'A text of your own for this request, 1 to 255 visible ASCII characters, such as a UUID. Sent again within 24 hours with the same body it gives the first answer again and stores nothing.',
+    'A text of your own for this request, 1 to 255 printable ASCII characters, such as a UUID. Sent again within 24 hours with the same body it gives the first answer again and stores nothing.',
   schema: { type: 'string', minLength: 1, maxLength: 255, example: '8e03978e-40d5-43dd-bc93-6894a57f9324' },
 };
 

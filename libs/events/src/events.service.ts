@@ -1,7 +1,16 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { InjectRepository } from '@nestjs/typeorm';
 import type { EntityManager, QueryDeepPartialEntity, Repository, UpdateResult } from 'typeorm';
-import { AppError, CacheService, CONFIG, preconditionHolds, type Config, type IdempotencyKey } from '@app/platform';
+import {
+  AppError,
+  CacheService,
+  CONFIG,
+  DatabaseService,
+  preconditionHolds,
+  Statement,
+  type Config,
+  type IdempotencyKey,
+} from '@app/platform';
 import { eventKey, STATS_KEY, typeKey } from './event-cache-keys';
 import { etagOf, EVENT_JSON, type StoredEvent } from './event-json';
 import { SystemEvent } from './event.entity';
@@ -19,12 +28,14 @@ interface ReturnedRow {
   json: string;
 }
 
+const READ_STATS = new Statement<{ json: string }>('read-stats', STATS_SQL);
 const RETURNING = `id, version, ${EVENT_JSON} AS json`;
 /** The rules of events: what is stored, found, changed and counted, and what the cache must forget. */
 @Injectable()
 export class EventsService {
   constructor(
     @InjectRepository(SystemEvent) private readonly events: Repository<SystemEvent>,
+    private readonly database: DatabaseService,
     private readonly writer: EventWriter,
     private readonly keyedWriter: KeyedEventWriter,
     private readonly cache: CacheService,
@@ -98,7 +109,7 @@ export class EventsService {
   /** The counts as JSON text. @throws AppError `unavailable` */
   stats(): Promise<string> {
     return this.cache.getOrLoad(STATS_KEY, this.config.cache.ttlMs.stats, async () => {
-      const [row] = await this.events.query<{ json: string }[]>(STATS_SQL);
+      const [row] = await READ_STATS.run(this.database.pool, []);
       return row?.json ?? '{}';
     });
   }

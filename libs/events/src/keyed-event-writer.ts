@@ -1,9 +1,17 @@
 import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
-import { QueryFailedError } from 'typeorm';
+import type { QueryFailedError } from 'typeorm';
 import { AppError, CacheService, DatabaseService, Statement, type IdempotencyKey } from '@app/platform';
 import { STATS_KEY, typeKey } from './event-cache-keys';
 import { EVENT_JSON } from './event-json';
-import { eachOrAlone, INSERTED, INSERTED_VALUES, NEW_EVENT_COLUMNS, toRecord, type NewEvent } from './event-store';
+import {
+  eachOrAlone,
+  INSERTED,
+  INSERTED_VALUES,
+  NEW_EVENT_COLUMNS,
+  toRecord,
+  type Attempt,
+  type NewEvent,
+} from './event-store';
 import { IdempotencyService, lockOf, replay, stillUnderWay, type Answer, type KnownKey } from './idempotency.service';
 import { WriteQueue } from './write-queue';
 
@@ -84,29 +92,23 @@ export class KeyedEventWriter implements OnApplicationShutdown {
 
   private async flush(records: readonly KeyedRecord[]): Promise<(Answer | AppError)[]> {
     try {
-      return await eachOrAlone(records, (some) => this.insert(some.map(({ json }) => json)));
+      return await eachOrAlone(this.database, records, insertUnlessStored);
     } finally {
       const types = new Set(records.map(({ eventType }) => eventType));
       await this.cache.invalidate([STATS_KEY, ...Array.from(types, typeKey)]);
     }
   }
+}
 
-  private async insert(records: string[]): Promise<(Answer | AppError)[]> {
-    const rows = await this.insertUnlessStored(records);
-    const byPlace = new Map(rows.map((row) => [Number(row.place), row]));
-    return records.map((_record, index) => answerOf(byPlace.get(index + 1)));
-  }
-
-  private async insertUnlessStored(records: string[]): Promise<KeyedRow[]> {
-    const values = [`[${records.join(',')}]`];
-    try {
-      return await INSERT_KEYED_EVENTS.run(this.database.pool, values);
-    } catch (error) {
-      const { constraint } = (error as QueryFailedError<Error & { constraint?: string }>).driverError;
-      if (constraint !== KEY_STORED_MEANWHILE) throw error;
-      return INSERT_KEYED_EVENTS.run(this.database.pool, values);
-    }
-  }
+async function insertUnlessStored(records: readonly KeyedRecord[], attempt: Attempt): Promise<(Answer | AppError)[]> {
+  const values = [`[${records.map(({ json }) => json).join(',')}]`];
+  const insert = (): Promise<KeyedRow[]> => attempt((connection) => INSERT_KEYED_EVENTS.run(connection, values));
+  const rows = await insert().catch((error: QueryFailedError<Error & { constraint?: string }>) => {
+    if (error.driverError?.constraint !== KEY_STORED_MEANWHILE) throw error;
+    return insert();
+  });
+  const byPlace = new Map(rows.map((row) => [Number(row.place), row]));
+  return records.map((_record, index) => answerOf(byPlace.get(index + 1)));
 }
 
 function answerOf(row: KeyedRow | undefined): Answer | AppError {

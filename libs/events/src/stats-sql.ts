@@ -1,16 +1,35 @@
+import { COUNTS_BY_KEY, COUNTS_BY_MINUTE } from './event-counts';
+
 /** Types that the statistics name, the most frequent first. */
 const MAX_TYPES = 100;
 
-/** SQL that yields the statistics over all events as JSON text, all counts from one snapshot. */
+/**
+ * SQL that yields the statistics over all events as JSON text, all counts from one snapshot.
+ *
+ * The recent events are those of whole minutes, from the counts, and of the minute in which the 24 hours begin what
+ * lies behind that moment; of the current minute what lies ahead is taken away, as there is hardly anything.
+ */
 export const STATS_SQL = `
-  WITH by_group AS (
-    SELECT event_type, severity, count(*) AS events, max("timestamp") AS newest
-    FROM system_events GROUP BY event_type, severity
+  WITH ends AS (
+    SELECT now() - interval '24 hours' AS since, now() AS until,
+      date_trunc('minute', now() - interval '24 hours', 'UTC') AS first_minute, date_trunc('minute', now(), 'UTC') AS last_minute
+  ), edges AS (
+    SELECT
+      (SELECT max("timestamp") FROM system_events) AS newest,
+      (SELECT count(*) FROM system_events WHERE "timestamp" > since AND "timestamp" < first_minute + interval '1 minute')
+      - (SELECT count(*) FROM system_events WHERE "timestamp" > until AND "timestamp" < last_minute + interval '1 minute')
+      AS events
+    FROM ends
+  ), by_group AS (
+    SELECT event_type, severity, sum(events) AS events FROM ${COUNTS_BY_KEY} AS counts GROUP BY event_type, severity
   ), by_type AS (
     SELECT event_type, sum(events) AS events FROM by_group
-    GROUP BY event_type ORDER BY events DESC, event_type LIMIT ${MAX_TYPES}
+    GROUP BY event_type HAVING sum(events) > 0 ORDER BY events DESC, event_type LIMIT ${MAX_TYPES}
   ), by_severity AS (
     SELECT severity, sum(events) AS events FROM by_group GROUP BY severity
+  ), minutes AS (
+    SELECT coalesce(sum(events), 0) AS events FROM ${COUNTS_BY_MINUTE} AS counts, ends
+    WHERE minute > first_minute AND minute <= last_minute
   )
   SELECT json_build_object(
     'total_events', (SELECT coalesce(sum(events), 0) FROM by_group),
@@ -20,8 +39,8 @@ export const STATS_SQL = `
       LEFT JOIN by_severity USING (severity)
     ),
     'events_by_type', (SELECT coalesce(json_object_agg(event_type, events ORDER BY events DESC, event_type), '{}') FROM by_type),
-    'recent_events', (SELECT count(*) FROM system_events WHERE "timestamp" > now() - interval '24 hours' AND "timestamp" <= now()),
+    'recent_events', (SELECT edges.events + minutes.events FROM edges, minutes),
     'last_event_timestamp', (
-      SELECT to_char(max(newest) AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') FROM by_group
+      SELECT to_char(newest AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') FROM edges
     )
   )::text AS json`;

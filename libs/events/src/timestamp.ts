@@ -18,9 +18,11 @@ export function parseTimestamp(text: string): Date | undefined {
   ];
   const milliseconds = Number((match[7] ?? '').slice(0, 3).padEnd(3, '0'));
   const offsetMinutes = Number(match[9] ?? 0) * 60 + Number(match[10] ?? 0);
-  const local = new Date(Date.UTC(year, month - 1, day, hour, minute, second, milliseconds));
-  // Date.UTC carries 30 February over into March, and takes the year 99 for 1999.
-  if (local.getUTCFullYear() !== year || local.getUTCMonth() !== month - 1 || local.getUTCDate() !== day)
+  // Not all at once: Date.UTC takes the year 99 for 1999.
+  const local = new Date(Date.UTC(2000, 0, 1, hour, minute, second, milliseconds));
+  local.setUTCFullYear(year, month - 1, day);
+  // 30 February is carried over into March, and there is no year 0.
+  if (year === 0 || local.getUTCFullYear() !== year || local.getUTCMonth() !== month - 1 || local.getUTCDate() !== day)
     return undefined;
   return new Date(local.getTime() - (match[8] === '-' ? -1 : 1) * offsetMinutes * 60_000);
 }
@@ -35,14 +37,23 @@ export function checkTimestamp(value: unknown): string | undefined {
 
 const UNITS_MS = { s: 1000, m: 60_000, h: 3_600_000, d: DAY_MS, w: 7 * DAY_MS };
 
-/** A time in a query: RFC 3339, or how long before `now`, as `15m`, `24h` or `7d`; `undefined` if it is neither. */
+/**
+ * A time in a query: RFC 3339, to the millisecond at or after it, or how long before `now`, as `15m`, `24h` or `7d` (up
+ * to six digits); `undefined` if it is neither, or not from the years 1 to 9999.
+ */
 export function parseMoment(text: string, now: Date): Date | undefined {
   const relative = /^(\d{1,6})([smhdw])$/.exec(text);
   const moment = relative
     ? new Date(now.getTime() - Number(relative[1]) * UNITS_MS[relative[2] as keyof typeof UNITS_MS])
     : // A plus sign that was not percent-encoded arrives as a space.
-      parseTimestamp(text.replace(/ (?=\d{2}:\d{2}$)/, '+'));
+      parseTimestampUp(text.replace(/ (?=\d{2}:\d{2}$)/, '+'));
   return moment && isWritable(moment.getTime()) ? moment : undefined;
+}
+
+// Times of events are whole milliseconds: those before a finer time are those before the next whole one.
+function parseTimestampUp(text: string): Date | undefined {
+  const moment = parseTimestamp(text);
+  return moment && /\.\d{3}\d*[1-9]/.test(text) ? new Date(moment.getTime() + 1) : moment;
 }
 
 /** Whether PostgreSQL and RFC 3339 can both write a time, given in milliseconds since 1970. */

@@ -43,28 +43,31 @@ export class WriteQueue<Item, Result> {
     return new Promise((resolve, reject) => {
       this.waiting.push({ item, size, since: performance.now(), resolve, reject });
       this.characters += size;
-      this.flushing ??= this.flushAll().finally(() => (this.flushing = undefined));
+      this.flushing ??= this.flushAll();
     });
   }
 
   /** Resolves once nothing waits. */
   async drained(): Promise<void> {
-    await this.flushing;
+    while (this.flushing) await this.flushing;
   }
 
   private async flushAll(): Promise<void> {
-    // What else arrives in this turn of the event loop goes along.
-    await new Promise((resolve) => setImmediate(resolve));
     while (this.waiting.length > 0) {
       this.refuseOld();
       const taken = this.take();
-      if (taken.length === 0) return;
-      try {
-        const results = await this.flush(taken.map(({ item }) => item));
-        taken.forEach((each, place) => settle(each, results[place]));
-      } catch (error) {
-        for (const { reject } of taken) reject(error);
-      }
+      if (taken.length > 0) await this.flushSome(taken);
+    }
+    // In the same turn that finds nothing waiting: who comes next starts a flush of its own.
+    this.flushing = undefined;
+  }
+
+  private async flushSome(taken: Waiting<Item, Result>[]): Promise<void> {
+    try {
+      const results = await this.flush(taken.map(({ item }) => item));
+      taken.forEach((each, place) => settle(each, results[place]));
+    } catch (error) {
+      for (const { reject } of taken) reject(error);
     }
   }
 

@@ -20,8 +20,17 @@ export { ApiProblems } from './http/api-problems';
 export { completeDocument } from './http/complete-document';
 export { Problem, ProblemError, statusOf } from './http/problem';
 export { ProblemFilter } from './http/problem.filter';
-export { JsonText, JsonTextInterceptor } from './http/json-text';
+export { checkTree, decodeUtf8, escapePointer, parseJson, parseJsonBody, shorten } from './http/json-body';
+export { JsonText } from './http/json-text';
 export { QueryBoolean, QueryEnum, QueryGroup, QueryInteger, QueryList, QueryText } from './http/query-parameters';
+export {
+  BufferedBody,
+  RequestContent,
+  StreamedAnswer,
+  StreamedBody,
+  type BufferedContent,
+  type StreamedContent,
+} from './http/request-body';
 export { RequestPipe, toBody } from './http/request-pipe';
 export { checkText, rule, Text } from './http/validation';
 export { createLogger, NestLogger } from './logging/logger';

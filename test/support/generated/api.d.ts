@@ -33,7 +33,11 @@ export interface paths {
         put?: never;
         /** Store an event */
         post: operations["createEvent"];
-        delete?: never;
+        /**
+         * Delete events by filters
+         * @description At least one filter is required. Deletes in chunks of 1000, the oldest first, what was stored when it began: an error or a caller who leaves ends it, and what was deleted until then stays deleted. Try it with `dry_run=true` first.
+         */
+        delete: operations["deleteEvents"];
         options?: never;
         head?: never;
         patch?: never;
@@ -97,6 +101,128 @@ export interface paths {
          * @description What is absent stays as it is; `null` clears `details` and `source`.
          */
         patch: operations["updateEvent"];
+        trace?: never;
+    };
+    "/api/events/batch": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Store many events
+         * @description Up to 10,000 events or 16 MiB, as a JSON array or as newline-delimited JSON (`application/x-ndjson`). Each event
+         *     is judged by itself: `errors` says which were rejected and why, the others are stored, all in one transaction. With
+         *     `atomic=true` one rejected event rejects all (422).
+         */
+        post: operations["createEvents"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/events/timeseries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Count events over time
+         * @description Without `since`, the 24 hours before `until`; without `until`, up to now. Every bucket is there, 0 included. Filters by time and severity alone, ungrouped or grouped by severity, are answered from counts that are kept; others read all events that they find.
+         */
+        get: operations["getEventTimeseries"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/events/facets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Count events by their values
+         * @description Filters by type, severity and source alone are answered from counts that are kept; others read all events that they find.
+         */
+        get: operations["getEventFacets"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/events/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Download events
+         * @description All that the filters find of what is stored when it begins, however much it is; sent as it is read. A fault in the middle breaks the connection, so that a file that is not whole never looks whole. In CSV, a text that a spreadsheet would take for a formula (it starts with `=`, `+`, `-`, `@`, a tab or a carriage return), or that starts with an apostrophe, has one apostrophe more in front; no value is an empty cell, an empty text is `""`.
+         */
+        get: operations["exportEvents"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/events/import": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Upload events
+         * @description Reads what an export writes, and files that are made by hand: `id`, `created_at` and `updated_at` are ignored, every other field is as for storing one event. The file may be of any size, one event in it up to 1 MiB. It is stored as it arrives, 500 events at a time: what is wrong with one event rejects that one only, and where the file itself is broken what stood before stays imported, and the error says how much that was. CSV has a header with the columns in any order, at least `event_type`, `severity` and `message`; one apostrophe in front of a text is taken away. Sending the same file twice stores its events twice.
+         */
+        post: operations["importEvents"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/events/retention": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read how long events are kept
+         * @description Events that are older than `RETENTION_DAYS` allows are deleted in the background, in small chunks. All processes share the schedule, one of them works at a time.
+         */
+        get: operations["getRetention"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/health": {
@@ -423,6 +549,241 @@ export interface components {
              */
             timestamp?: string;
         };
+        RejectedEvent: {
+            /**
+             * @description Its place in the batch, from 0.
+             * @example 1
+             */
+            index: number;
+            /**
+             * @description The status it would have had alone: 400 when it cannot be read, 422 when it breaks a rule.
+             * @example 422
+             */
+            status: number;
+            /**
+             * @description The first rule that it breaks, and how many more.
+             * @example severity must be one of info, warning, error, critical
+             */
+            detail: string;
+            /**
+             * @description Where in the event: an RFC 6901 JSON Pointer as a URI fragment.
+             * @example #/severity
+             */
+            pointer?: string;
+        };
+        BatchResult: {
+            /**
+             * @description Events that were stored.
+             * @example 1
+             */
+            accepted: number;
+            /**
+             * @description Events that were not.
+             * @example 1
+             */
+            rejected: number;
+            /**
+             * @description The id of each event, in their order; null where it was rejected.
+             * @example [
+             *       42,
+             *       null
+             *     ]
+             */
+            ids: (number | null)[];
+            /** @description Why each rejected event was. */
+            errors: components["schemas"]["RejectedEvent"][];
+        };
+        Deletion: {
+            /**
+             * @description How many events were deleted, or would be with `dry_run=true`.
+             * @example 1284
+             */
+            deleted: number;
+        };
+        Series: {
+            /**
+             * @description The severity, type or source; null for events without a source, and when nothing is grouped; `_other_`, as the last of a grouping, for all the rest.
+             * @example error
+             */
+            key: string | null;
+            /**
+             * @description The start of each bucket and its events, the oldest first; none is missing, 0 included.
+             * @example [
+             *       [
+             *         "2026-01-31T09:00:00Z",
+             *         12
+             *       ],
+             *       [
+             *         "2026-01-31T10:00:00Z",
+             *         0
+             *       ]
+             *     ]
+             */
+            points: (string | number)[][];
+            /**
+             * @description All events of the series.
+             * @example 12
+             */
+            total: number;
+        };
+        Timeseries: {
+            /**
+             * @description How long a bucket is.
+             * @example 1h
+             * @enum {string}
+             */
+            bucket: "1m" | "5m" | "15m" | "1h" | "6h" | "1d";
+            /**
+             * Format: date-time
+             * @description Counted from here on: the first bucket may have begun before.
+             * @example 2026-01-31T09:00:00.000Z
+             */
+            since: string;
+            /**
+             * Format: date-time
+             * @description Counted up to here, without it: the last bucket may end later.
+             * @example 2026-01-31T11:00:00.000Z
+             */
+            until: string;
+            /** @description Severities in their order; types and sources by their totals; `_other_` last. */
+            series: components["schemas"]["Series"][];
+        };
+        FacetValue: {
+            /**
+             * @description The severity, type or source; null for events without a source.
+             * @example deployment
+             */
+            value: string | null;
+            /**
+             * @description Events with this value.
+             * @example 53
+             */
+            count: number;
+        };
+        EventFacets: {
+            /**
+             * @description All events that the filters find.
+             * @example 142
+             */
+            total: number;
+            /**
+             * @example [
+             *       {
+             *         "value": "info",
+             *         "count": 142
+             *       }
+             *     ]
+             */
+            severity: components["schemas"]["FacetValue"][];
+            /**
+             * @example [
+             *       {
+             *         "value": "health_check",
+             *         "count": 89
+             *       }
+             *     ]
+             */
+            event_type: components["schemas"]["FacetValue"][];
+            /**
+             * @example [
+             *       {
+             *         "value": null,
+             *         "count": 142
+             *       }
+             *     ]
+             */
+            source: components["schemas"]["FacetValue"][];
+        };
+        RejectedImport: {
+            /**
+             * @description The first rule that it breaks, and how many more.
+             * @example severity must be one of info, warning, error, critical
+             */
+            detail: string;
+            /**
+             * @description Where in the event: an RFC 6901 JSON Pointer as a URI fragment.
+             * @example #/severity
+             */
+            pointer?: string;
+            /**
+             * @description Its place among the events of the file, from 0.
+             * @example 1
+             */
+            index: number;
+            /**
+             * @description The status it would have had alone: 400 when it cannot be read, 413 when it is too long, 422 when it breaks a rule.
+             * @example 422
+             */
+            status: number;
+            /**
+             * @description The line of the file on which it starts.
+             * @example 2
+             */
+            line: number;
+        };
+        ImportResult: {
+            /**
+             * @description Events that were stored.
+             * @example 1284
+             */
+            imported: number;
+            /**
+             * @description Events that were not.
+             * @example 1
+             */
+            rejected: number;
+            /** @description Why each rejected event was, the first 100. */
+            errors: components["schemas"]["RejectedImport"][];
+        };
+        RetentionRun: {
+            /**
+             * Format: date-time
+             * @description When it ended.
+             * @example 2026-01-31T09:30:00.123Z
+             */
+            at: string;
+            /**
+             * @description Events that it deleted.
+             * @example 1284
+             */
+            deleted: number;
+            /**
+             * @description Milliseconds that it took.
+             * @example 356
+             */
+            ms: number;
+        };
+        Retention: {
+            /**
+             * @description The days that events of a severity are kept (`RETENTION_DAYS`), by their `timestamp`; of one that is not named, for ever.
+             * @example {
+             *       "info": 30,
+             *       "warning": 90,
+             *       "error": 365
+             *     }
+             */
+            policy: {
+                info?: number;
+                warning?: number;
+                error?: number;
+                critical?: number;
+            };
+            /**
+             * @description The last deletion of old events that came to its end, in any process; null before the first.
+             * @example {
+             *       "at": "2026-01-31T09:30:00.123Z",
+             *       "deleted": 1284,
+             *       "ms": 356
+             *     }
+             */
+            last_run: (components["schemas"]["RetentionRun"] | null) & (components["schemas"]["RetentionRun"] | null);
+            /**
+             * Format: date-time
+             * @description When the next one is due, now when one is due or under way; null when everything is kept for ever.
+             * @example 2026-01-31T10:30:00.123Z
+             */
+            next_run: string | null;
+        };
         HealthCheck: {
             /**
              * @description What the check found; `degraded` does not fail the report.
@@ -589,7 +950,7 @@ export interface components {
              */
             pointer?: string;
             /**
-             * @description Which query or path parameter.
+             * @description Which parameter of the query or the path, or which header.
              * @example limit
              */
             parameter?: string;
@@ -712,21 +1073,21 @@ export interface operations {
     listEvents: {
         parameters: {
             query?: {
-                /** @description Only events from this time on: RFC 3339, or an age such as `15m`, `24h` or `7d` (s, m, h, d, w). */
+                /** @description Only events from this time on: RFC 3339 from the years 1 to 9999, or an age of up to six digits such as `15m`, `24h` or `7d` (s, m, h, d, w). */
                 since?: string;
-                /** @description Only events before this time: RFC 3339, or an age such as `15m`, `24h` or `7d` (s, m, h, d, w). */
+                /** @description Only events before this time, written like `since` and not earlier than it. */
                 until?: string;
-                /** @description Only events of this type; may repeat (any of them). */
+                /** @description Only events of this type; may repeat, up to 100 times (any of them). */
                 event_type?: string[];
-                /** @description Only events of this severity; may repeat (any of them). */
+                /** @description Only events of this severity; may repeat, up to 100 times (any of them). */
                 severity?: components["schemas"]["Severity"][];
                 /** @description Only events at least this bad: info, warning, error, critical. */
                 min_severity?: components["schemas"]["Severity"];
-                /** @description Only events of this source; may repeat (any of them). */
+                /** @description Only events of this source; may repeat, up to 100 times (any of them). */
                 source?: string[];
-                /** @description Only events whose message holds these words, whole or as part of a name such as `pg-node_7`; `"…"` is a phrase, `-` in front excludes, `or` is either. */
+                /** @description Only events whose message holds these words, in any case; names such as `pg-node_7` are found whole and by their parts. `"…"` is a phrase, `-` in front excludes, `or` is either. At least one letter or digit. Names and phrases are found among the first 16,383 words of a message, and where none of their words occurs more than 256 times. */
                 q?: string;
-                /** @description Only events whose `details` hold a value: `details.http.status=500` finds the number 500 and the text "500" there; may repeat (any of the values of one path, every path). */
+                /** @description Only events whose `details` hold a value: `details.http.status=500` finds the number 500 and the text "500" there, by itself or as one of a list. A path has up to 32 steps, a value up to 1000 characters; up to 20 paths (all of them), each up to 100 times (any of its values). */
                 details?: {
                     [key: string]: string;
                 };
@@ -752,6 +1113,8 @@ export interface operations {
                 headers: {
                     /** @description The next page, when there is one (RFC 8288). */
                     Link?: string;
+                    /** @description How many events the filters find, with `count`. */
+                    "X-Total-Count"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -898,7 +1261,10 @@ export interface operations {
     createEvent: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A text of your own for this request, 1 to 255 printable ASCII characters, such as a UUID. Sent again within 24 hours with the same body it gives the first answer again and stores nothing. */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -915,6 +1281,8 @@ export interface operations {
                     Location?: string;
                     /** @description The version of the event, for If-Match and If-None-Match. */
                     ETag?: string;
+                    /** @description `true` when this is the answer to an earlier request with the same Idempotency-Key. */
+                    "Idempotent-Replayed"?: "true";
                     [name: string]: unknown;
                 };
                 content: {
@@ -981,7 +1349,26 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body is larger than 1 MiB. */
+            /** @description A request with the same `Idempotency-Key` is still under way. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Conflict",
+                     *       "status": 409,
+                     *       "detail": "A request with this Idempotency-Key is still under way; try again.",
+                     *       "instance": "/api/events",
+                     *       "request_id": "0f4a7c7e-2f0e-4bd7-9a57-55a5f2b9e0ab"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is larger than the operation reads. */
             413: {
                 headers: {
                     [name: string]: unknown;
@@ -992,7 +1379,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Payload Too Large",
                      *       "status": 413,
-                     *       "detail": "The request body is too large.",
+                     *       "detail": "The request body is larger than 1 MiB.",
                      *       "instance": "/api/events",
                      *       "request_id": "0f4a7c7e-2f0e-4bd7-9a57-55a5f2b9e0ab"
                      *     }
@@ -1000,7 +1387,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body is not `application/json` in UTF-8, or it is compressed. */
+            /** @description The body is of a type that the operation does not read, not in UTF-8, or compressed. */
             415: {
                 headers: {
                     [name: string]: unknown;
@@ -1104,6 +1491,206 @@ export interface operations {
                      *       "title": "Service Unavailable",
                      *       "status": 503,
                      *       "detail": "The database is not available at the moment; try again.",
+                     *       "instance": "/api/events",
+                     *       "request_id": "0f4a7c7e-2f0e-4bd7-9a57-55a5f2b9e0ab"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    deleteEvents: {
+        parameters: {
+            query?: {
+                /** @description Only events from this time on: RFC 3339 from the years 1 to 9999, or an age of up to six digits such as `15m`, `24h` or `7d` (s, m, h, d, w). */
+                since?: string;
+                /** @description Only events before this time, written like `since` and not earlier than it. */
+                until?: string;
+                /** @description Only events of this type; may repeat, up to 100 times (any of them). */
+                event_type?: string[];
+                /** @description Only events of this severity; may repeat, up to 100 times (any of them). */
+                severity?: components["schemas"]["Severity"][];
+                /** @description Only events at least this bad: info, warning, error, critical. */
+                min_severity?: components["schemas"]["Severity"];
+                /** @description Only events of this source; may repeat, up to 100 times (any of them). */
+                source?: string[];
+                /** @description Only events whose message holds these words, in any case; names such as `pg-node_7` are found whole and by their parts. `"…"` is a phrase, `-` in front excludes, `or` is either. At least one letter or digit. Names and phrases are found among the first 16,383 words of a message, and where none of their words occurs more than 256 times. */
+                q?: string;
+                /** @description Only events whose `details` hold a value: `details.http.status=500` finds the number 500 and the text "500" there, by itself or as one of a list. A path has up to 32 steps, a value up to 1000 characters; up to 20 paths (all of them), each up to 100 times (any of its values). */
+                details?: {
+                    [key: string]: string;
+                };
+                /** @description Delete nothing, only count what would be deleted. */
+                dry_run?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description How many events were deleted, or would be. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "deleted": 1284
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Deletion"];
+                };
+            };
+            /** @description The service wants a token and the request has none, or another. */
+            401: {
+                headers: {
+                    /**
+                     * @description How to authenticate.
+                     * @example Bearer
+                     */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unauthorized",
+                     *       "status": 401,
+                     *       "detail": "Send the API token as Authorization: Bearer <token>.",
+                     *       "instance": "/api/events",
+                     *       "request_id": "0f4a7c7e-2f0e-4bd7-9a57-55a5f2b9e0ab"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is larger than the operation reads. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Payload Too Large",
+                     *       "status": 413,
+                     *       "detail": "The request body is larger than 1 MiB.",
+                     *       "instance": "/api/events",
+                     *       "request_id": "0f4a7c7e-2f0e-4bd7-9a57-55a5f2b9e0ab"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is of a type that the operation does not read, not in UTF-8, or compressed. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unsupported Media Type",
+                     *       "status": 415,
+                     *       "detail": "Send the request body with Content-Type: application/json.",
+                     *       "instance": "/api/events",
+                     *       "request_id": "0f4a7c7e-2f0e-4bd7-9a57-55a5f2b9e0ab"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is understood but not allowed; `errors` lists every rule that it breaks. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Entity",
+                     *       "status": 422,
+                     *       "detail": "The request is not valid: at least one filter is required: since, until, event_type, severity, min_severity, source, q, details.<path>",
+                     *       "instance": "/api/events",
+                     *       "request_id": "0f4a7c7e-2f0e-4bd7-9a57-55a5f2b9e0ab",
+                     *       "errors": [
+                     *         {
+                     *           "detail": "at least one filter is required: since, until, event_type, severity, min_severity, source, q, details.<path>",
+                     *           "parameter": "since"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests from this address. */
+            429: {
+                headers: {
+                    /**
+                     * @description Seconds to wait before the next try.
+                     * @example 17
+                     */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Too Many Requests",
+                     *       "status": 429,
+                     *       "detail": "More than 600 requests a minute from one address.",
+                     *       "instance": "/api/events",
+                     *       "request_id": "0f4a7c7e-2f0e-4bd7-9a57-55a5f2b9e0ab"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A fault of the service; its log has more under the same request id. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Internal Server Error",
+                     *       "status": 500,
+                     *       "detail": "Something went wrong here; the log has more.",
+                     *       "instance": "/api/events",
+                     *       "request_id": "0f4a7c7e-2f0e-4bd7-9a57-55a5f2b9e0ab"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database is away. */
+            503: {
+                headers: {
+                    /**
+                     * @description Seconds to wait before the next try.
+                     * @example 1
+                     */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Service Unavailable",
+                     *       "status": 503,
+                     *       "detail": "The database did not answer in time; try again. 12000 events were deleted before.",
                      *       "instance": "/api/events",
                      *       "request_id": "0f4a7c7e-2f0e-4bd7-9a57-55a5f2b9e0ab"
                      *     }
@@ -1788,7 +2375,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body is larger than 1 MiB. */
+            /** @description The body is larger than the operation reads. */
             413: {
                 headers: {
                     [name: string]: unknown;
@@ -1799,7 +2386,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Payload Too Large",
                      *       "status": 413,
-                     *       "detail": "The request body is too large.",
+                     *       "detail": "The request body is larger than 1 MiB.",
                      *       "instance": "/api/events/42",
                      *       "request_id": "0f4a7c7e-2f0e-4bd7-9a57-55a5f2b9e0ab"
                      *     }
@@ -1807,7 +2394,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body is not `application/json` in UTF-8, or it is compressed. */
+            /** @description The body is of a type that the operation does not read, not in UTF-8, or compressed. */
             415: {
                 headers: {
                     [name: string]: unknown;
@@ -2023,7 +2610,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body is larger than 1 MiB. */
+            /** @description The body is larger than the operation reads. */
             413: {
                 headers: {
                     [name: string]: unknown;
@@ -2034,7 +2621,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Payload Too Large",
                      *       "status": 413,
-                     *       "detail": "The request body is too large.",
+                     *       "detail": "The request body is larger than 1 MiB.",
                      *       "instance": "/api/events/42",
                      *       "request_id": "0f4a7c7e-2f0e-4bd7-9a57-55a5f2b9e0ab"
                      *     }
@@ -2042,7 +2629,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body is not `application/json` in UTF-8, or it is compressed. */
+            /** @description The body is of a type that the operation does not read, not in UTF-8, or compressed. */
             415: {
                 headers: {
                     [name: string]: unknown;
@@ -2283,7 +2870,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body is larger than 1 MiB. */
+            /** @description The body is larger than the operation reads. */
             413: {
                 headers: {
                     [name: string]: unknown;
@@ -2294,7 +2881,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Payload Too Large",
                      *       "status": 413,
-                     *       "detail": "The request body is too large.",
+                     *       "detail": "The request body is larger than 1 MiB.",
                      *       "instance": "/api/events/42",
                      *       "request_id": "0f4a7c7e-2f0e-4bd7-9a57-55a5f2b9e0ab"
                      *     }
@@ -2302,7 +2889,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body is not `application/json` in UTF-8, or it is compressed. */
+            /** @description The body is of a type that the operation does not read, not in UTF-8, or compressed. */
             415: {
                 headers: {
                     [name: string]: unknown;
@@ -2407,6 +2994,1214 @@ export interface operations {
                      *       "status": 503,
                      *       "detail": "The database is not available at the moment; try again.",
                      *       "instance": "/api/events/42",
+                     *       "request_id": "0f4a7c7e-2f0e-4bd7-9a57-55a5f2b9e0ab"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    createEvents: {
+        parameters: {
+            query?: {
+                /** @description Whether one refused event refuses all (422). */
+                atomic?: boolean;
+            };
+            header?: {
+                /** @description A text of your own for this request, 1 to 255 printable ASCII characters, such as a UUID. Sent again within 24 hours with the same body it gives the first answer again and stores nothing. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example [
+                 *       {
+                 *         "event_type": "deployment",
+                 *         "severity": "info",
+                 *         "message": "api 1.4.2 is live",
+                 *         "source": "api"
+                 *       },
+                 *       {
+                 *         "event_type": "health_check",
+                 *         "severity": "warning",
+                 *         "message": "web answers slowly",
+                 *         "details": {
+                 *           "ms": 2150
+                 *         }
+                 *       }
+                 *     ]
+                 */
+                "application/json": components["schemas"]["CreateEvent"][];
+                /**
+                 * @example {"event_type":"deployment","severity":"info","message":"api 1.4.2 is live","source":"api"}
+                 *     {"event_type":"health_check","severity":"warning","message":"web answers slowly","details":{"ms":2150}}
+                 */
+                "application/x-ndjson": string;
+            };
+        };
+        responses: {
+            /** @description What became of each event. */
+            200: {
+                headers: {
+                    /** @description `true` when this is the answer to an earlier request with the same Idempotency-Key. */
+                    "Idempotent-Replayed"?: "true";
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "accepted": 1,
+                     *       "rejected": 1,
+                     *       "ids": [
+                     *         42,
+                     *         null
+                     *       ],
+                     *       "errors": [
+                     *         {
+                     *           "index": 1,
+                     *           "status": 422,
+                     *           "detail": "severity must be one of info, warning, error, critical",
+                     *           "pointer": "#/severity"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["BatchResult"];
+                };
+            };
+            /** @description The request cannot be read: its body is no JSON, no UTF-8 or holds a lone surrogate, or its path is not percent-encoded well. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Bad Request",
+                     *       "status": 400,
+                     *       "detail": "The request body is not valid JSON.",
+                     *       "instance": "/api/events/batch",
+                     *       "request_id": "0f4a7c7e-2f0e-4bd7-9a57-55a5f2b9e0ab"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service wants a token and the request has none, or another. */
+            401: {
+                headers: {
+                    /**
+                     * @description How to authenticate.
+                     * @example Bearer
+                     */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unauthorized",
+                     *       "status": 401,
+                     *       "detail": "Send the API token as Authorization: Bearer <token>.",
+                     *       "instance": "/api/events/batch",
+                     *       "request_id": "0f4a7c7e-2f0e-4bd7-9a57-55a5f2b9e0ab"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A request with the same `Idempotency-Key` is still under way. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Conflict",
+                     *       "status": 409,
+                     *       "detail": "A request with this Idempotency-Key is still under way; try again.",
+                     *       "instance": "/api/events/batch",
+                     *       "request_id": "0f4a7c7e-2f0e-4bd7-9a57-55a5f2b9e0ab"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is larger than the operation reads. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Payload Too Large",
+                     *       "status": 413,
+                     *       "detail": "A batch may have at most 10000 events.",
+                     *       "instance": "/api/events/batch",
+                     *       "request_id": "0f4a7c7e-2f0e-4bd7-9a57-55a5f2b9e0ab"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is of a type that the operation does not read, not in UTF-8, or compressed. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unsupported Media Type",
+                     *       "status": 415,
+                     *       "detail": "Send the request body with Content-Type: application/json.",
+                     *       "instance": "/api/events/batch",
+                     *       "request_id": "0f4a7c7e-2f0e-4bd7-9a57-55a5f2b9e0ab"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is understood but not allowed; `errors` lists every rule that it breaks. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Entity",
+                     *       "status": 422,
+                     *       "detail": "The request is not valid: severity must be one of info, warning, error, critical",
+                     *       "instance": "/api/events/batch",
+                     *       "request_id": "0f4a7c7e-2f0e-4bd7-9a57-55a5f2b9e0ab",
+                     *       "errors": [
+                     *         {
+                     *           "detail": "severity must be one of info, warning, error, critical",
+                     *           "pointer": "#/1/severity"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests from this address. */
+            429: {
+                headers: {
+                    /**
+                     * @description Seconds to wait before the next try.
+                     * @example 17
+                     */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Too Many Requests",
+                     *       "status": 429,
+                     *       "detail": "More than 600 requests a minute from one address.",
+                     *       "instance": "/api/events/batch",
+                     *       "request_id": "0f4a7c7e-2f0e-4bd7-9a57-55a5f2b9e0ab"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A fault of the service; its log has more under the same request id. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Internal Server Error",
+                     *       "status": 500,
+                     *       "detail": "Something went wrong here; the log has more.",
+                     *       "instance": "/api/events/batch",
+                     *       "request_id": "0f4a7c7e-2f0e-4bd7-9a57-55a5f2b9e0ab"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database is away. */
+            503: {
+                headers: {
+                    /**
+                     * @description Seconds to wait before the next try.
+                     * @example 1
+                     */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Service Unavailable",
+                     *       "status": 503,
+                     *       "detail": "The database is not available at the moment; try again.",
+                     *       "instance": "/api/events/batch",
+                     *       "request_id": "0f4a7c7e-2f0e-4bd7-9a57-55a5f2b9e0ab"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getEventTimeseries: {
+        parameters: {
+            query?: {
+                /** @description Only events from this time on: RFC 3339 from the years 1 to 9999, or an age of up to six digits such as `15m`, `24h` or `7d` (s, m, h, d, w). */
+                since?: string;
+                /** @description Only events before this time, written like `since` and not earlier than it. */
+                until?: string;
+                /** @description Only events of this type; may repeat, up to 100 times (any of them). */
+                event_type?: string[];
+                /** @description Only events of this severity; may repeat, up to 100 times (any of them). */
+                severity?: components["schemas"]["Severity"][];
+                /** @description Only events at least this bad: info, warning, error, critical. */
+                min_severity?: components["schemas"]["Severity"];
+                /** @description Only events of this source; may repeat, up to 100 times (any of them). */
+                source?: string[];
+                /** @description Only events whose message holds these words, in any case; names such as `pg-node_7` are found whole and by their parts. `"…"` is a phrase, `-` in front excludes, `or` is either. At least one letter or digit. Names and phrases are found among the first 16,383 words of a message, and where none of their words occurs more than 256 times. */
+                q?: string;
+                /** @description Only events whose `details` hold a value: `details.http.status=500` finds the number 500 and the text "500" there, by itself or as one of a list. A path has up to 32 steps, a value up to 1000 characters; up to 20 paths (all of them), each up to 100 times (any of its values). */
+                details?: {
+                    [key: string]: string;
+                };
+                /** @description How long a bucket is; `auto` is the smallest that makes no more than 120 of the range. At most 11000 buckets are allowed. Buckets are aligned to UTC, but `1d` to the days of `tz`. */
+                bucket?: "1m" | "5m" | "15m" | "1h" | "6h" | "1d" | "auto";
+                /** @description One series for each value: the four severities (those that the filters allow), or the 10 most frequent types or sources and `_other_` for the rest. */
+                group_by?: "severity" | "event_type" | "source";
+                /** @description Whose days `1d` means: a name of the IANA time zone database. Days on which clocks change have 23 or 25 hours. */
+                tz?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The counts of every bucket. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Timeseries"];
+                };
+            };
+            /** @description The service wants a token and the request has none, or another. */
+            401: {
+                headers: {
+                    /**
+                     * @description How to authenticate.
+                     * @example Bearer
+                     */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unauthorized",
+                     *       "status": 401,
+                     *       "detail": "Send the API token as Authorization: Bearer <token>.",
+                     *       "instance": "/api/events/timeseries",
+                     *       "request_id": "0f4a7c7e-2f0e-4bd7-9a57-55a5f2b9e0ab"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is understood but not allowed; `errors` lists every rule that it breaks. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Entity",
+                     *       "status": 422,
+                     *       "detail": "The request is not valid: tz must be the name of a time zone, such as Europe/Berlin or UTC",
+                     *       "instance": "/api/events/timeseries",
+                     *       "request_id": "0f4a7c7e-2f0e-4bd7-9a57-55a5f2b9e0ab",
+                     *       "errors": [
+                     *         {
+                     *           "detail": "tz must be the name of a time zone, such as Europe/Berlin or UTC",
+                     *           "parameter": "tz"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests from this address. */
+            429: {
+                headers: {
+                    /**
+                     * @description Seconds to wait before the next try.
+                     * @example 17
+                     */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Too Many Requests",
+                     *       "status": 429,
+                     *       "detail": "More than 600 requests a minute from one address.",
+                     *       "instance": "/api/events/timeseries",
+                     *       "request_id": "0f4a7c7e-2f0e-4bd7-9a57-55a5f2b9e0ab"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A fault of the service; its log has more under the same request id. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Internal Server Error",
+                     *       "status": 500,
+                     *       "detail": "Something went wrong here; the log has more.",
+                     *       "instance": "/api/events/timeseries",
+                     *       "request_id": "0f4a7c7e-2f0e-4bd7-9a57-55a5f2b9e0ab"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database is away. */
+            503: {
+                headers: {
+                    /**
+                     * @description Seconds to wait before the next try.
+                     * @example 1
+                     */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Service Unavailable",
+                     *       "status": 503,
+                     *       "detail": "The database is not available at the moment; try again.",
+                     *       "instance": "/api/events/timeseries",
+                     *       "request_id": "0f4a7c7e-2f0e-4bd7-9a57-55a5f2b9e0ab"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getEventFacets: {
+        parameters: {
+            query?: {
+                /** @description Only events from this time on: RFC 3339 from the years 1 to 9999, or an age of up to six digits such as `15m`, `24h` or `7d` (s, m, h, d, w). */
+                since?: string;
+                /** @description Only events before this time, written like `since` and not earlier than it. */
+                until?: string;
+                /** @description Only events of this type; may repeat, up to 100 times (any of them). */
+                event_type?: string[];
+                /** @description Only events of this severity; may repeat, up to 100 times (any of them). */
+                severity?: components["schemas"]["Severity"][];
+                /** @description Only events at least this bad: info, warning, error, critical. */
+                min_severity?: components["schemas"]["Severity"];
+                /** @description Only events of this source; may repeat, up to 100 times (any of them). */
+                source?: string[];
+                /** @description Only events whose message holds these words, in any case; names such as `pg-node_7` are found whole and by their parts. `"…"` is a phrase, `-` in front excludes, `or` is either. At least one letter or digit. Names and phrases are found among the first 16,383 words of a message, and where none of their words occurs more than 256 times. */
+                q?: string;
+                /** @description Only events whose `details` hold a value: `details.http.status=500` finds the number 500 and the text "500" there, by itself or as one of a list. A path has up to 32 steps, a value up to 1000 characters; up to 20 paths (all of them), each up to 100 times (any of its values). */
+                details?: {
+                    [key: string]: string;
+                };
+                /** @description How many values of each facet, the most frequent first. */
+                top?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The counts of the most frequent values. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "total": 142,
+                     *       "severity": [
+                     *         {
+                     *           "value": "info",
+                     *           "count": 120
+                     *         },
+                     *         {
+                     *           "value": "error",
+                     *           "count": 22
+                     *         }
+                     *       ],
+                     *       "event_type": [
+                     *         {
+                     *           "value": "health_check",
+                     *           "count": 89
+                     *         },
+                     *         {
+                     *           "value": "deployment",
+                     *           "count": 53
+                     *         }
+                     *       ],
+                     *       "source": [
+                     *         {
+                     *           "value": "api",
+                     *           "count": 130
+                     *         },
+                     *         {
+                     *           "value": null,
+                     *           "count": 12
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["EventFacets"];
+                };
+            };
+            /** @description The service wants a token and the request has none, or another. */
+            401: {
+                headers: {
+                    /**
+                     * @description How to authenticate.
+                     * @example Bearer
+                     */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unauthorized",
+                     *       "status": 401,
+                     *       "detail": "Send the API token as Authorization: Bearer <token>.",
+                     *       "instance": "/api/events/facets",
+                     *       "request_id": "0f4a7c7e-2f0e-4bd7-9a57-55a5f2b9e0ab"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is understood but not allowed; `errors` lists every rule that it breaks. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Entity",
+                     *       "status": 422,
+                     *       "detail": "The request is not valid: top must be an integer from 1 to 100",
+                     *       "instance": "/api/events/facets",
+                     *       "request_id": "0f4a7c7e-2f0e-4bd7-9a57-55a5f2b9e0ab",
+                     *       "errors": [
+                     *         {
+                     *           "detail": "top must be an integer from 1 to 100",
+                     *           "parameter": "top"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests from this address. */
+            429: {
+                headers: {
+                    /**
+                     * @description Seconds to wait before the next try.
+                     * @example 17
+                     */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Too Many Requests",
+                     *       "status": 429,
+                     *       "detail": "More than 600 requests a minute from one address.",
+                     *       "instance": "/api/events/facets",
+                     *       "request_id": "0f4a7c7e-2f0e-4bd7-9a57-55a5f2b9e0ab"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A fault of the service; its log has more under the same request id. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Internal Server Error",
+                     *       "status": 500,
+                     *       "detail": "Something went wrong here; the log has more.",
+                     *       "instance": "/api/events/facets",
+                     *       "request_id": "0f4a7c7e-2f0e-4bd7-9a57-55a5f2b9e0ab"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database is away. */
+            503: {
+                headers: {
+                    /**
+                     * @description Seconds to wait before the next try.
+                     * @example 1
+                     */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Service Unavailable",
+                     *       "status": 503,
+                     *       "detail": "The database is not available at the moment; try again.",
+                     *       "instance": "/api/events/facets",
+                     *       "request_id": "0f4a7c7e-2f0e-4bd7-9a57-55a5f2b9e0ab"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    exportEvents: {
+        parameters: {
+            query?: {
+                /** @description Only events from this time on: RFC 3339 from the years 1 to 9999, or an age of up to six digits such as `15m`, `24h` or `7d` (s, m, h, d, w). */
+                since?: string;
+                /** @description Only events before this time, written like `since` and not earlier than it. */
+                until?: string;
+                /** @description Only events of this type; may repeat, up to 100 times (any of them). */
+                event_type?: string[];
+                /** @description Only events of this severity; may repeat, up to 100 times (any of them). */
+                severity?: components["schemas"]["Severity"][];
+                /** @description Only events at least this bad: info, warning, error, critical. */
+                min_severity?: components["schemas"]["Severity"];
+                /** @description Only events of this source; may repeat, up to 100 times (any of them). */
+                source?: string[];
+                /** @description Only events whose message holds these words, in any case; names such as `pg-node_7` are found whole and by their parts. `"…"` is a phrase, `-` in front excludes, `or` is either. At least one letter or digit. Names and phrases are found among the first 16,383 words of a message, and where none of their words occurs more than 256 times. */
+                q?: string;
+                /** @description Only events whose `details` hold a value: `details.http.status=500` finds the number 500 and the text "500" there, by itself or as one of a list. A path has up to 32 steps, a value up to 1000 characters; up to 20 paths (all of them), each up to 100 times (any of its values). */
+                details?: {
+                    [key: string]: string;
+                };
+                /** @description `ndjson`: one event a line; `json`: one array; `csv`: RFC 4180 in UTF-8 with a header, `details` as JSON. */
+                format?: "ndjson" | "json" | "csv";
+                /** @description The oldest first, as an import needs it, or the newest first. */
+                sort?: "-timestamp" | "timestamp";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file. */
+            200: {
+                headers: {
+                    /** @description A name for the file. */
+                    "Content-Disposition"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /** @example {"id":42,"event_type":"deployment","severity":"info","message":"api 1.4.2 is live","details":{"version":"1.4.2"},"source":"api","timestamp":"2026-01-31T09:30:00.000Z","created_at":"2026-01-31T09:30:00.123Z","updated_at":"2026-01-31T09:30:00.123Z"} */
+                    "application/x-ndjson": string;
+                    /**
+                     * @example [
+                     *       {
+                     *         "id": 42,
+                     *         "event_type": "deployment",
+                     *         "severity": "info",
+                     *         "message": "api 1.4.2 is live",
+                     *         "details": {
+                     *           "version": "1.4.2"
+                     *         },
+                     *         "source": "api",
+                     *         "timestamp": "2026-01-31T09:30:00.000Z",
+                     *         "created_at": "2026-01-31T09:30:00.123Z",
+                     *         "updated_at": "2026-01-31T09:30:00.123Z"
+                     *       }
+                     *     ]
+                     */
+                    "application/json": components["schemas"]["Event"][];
+                    /**
+                     * @example id,event_type,severity,message,details,source,timestamp,created_at,updated_at
+                     *     42,deployment,info,api 1.4.2 is live,"{""version"": ""1.4.2""}",api,2026-01-31T09:30:00.000Z,2026-01-31T09:30:00.123Z,2026-01-31T09:30:00.123Z
+                     */
+                    "text/csv": string;
+                };
+            };
+            /** @description The service wants a token and the request has none, or another. */
+            401: {
+                headers: {
+                    /**
+                     * @description How to authenticate.
+                     * @example Bearer
+                     */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unauthorized",
+                     *       "status": 401,
+                     *       "detail": "Send the API token as Authorization: Bearer <token>.",
+                     *       "instance": "/api/events/export",
+                     *       "request_id": "0f4a7c7e-2f0e-4bd7-9a57-55a5f2b9e0ab"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is understood but not allowed; `errors` lists every rule that it breaks. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Entity",
+                     *       "status": 422,
+                     *       "detail": "The request is not valid: format must be one of ndjson, json, csv",
+                     *       "instance": "/api/events/export",
+                     *       "request_id": "0f4a7c7e-2f0e-4bd7-9a57-55a5f2b9e0ab",
+                     *       "errors": [
+                     *         {
+                     *           "detail": "format must be one of ndjson, json, csv",
+                     *           "parameter": "format"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests from this address. */
+            429: {
+                headers: {
+                    /**
+                     * @description Seconds to wait before the next try.
+                     * @example 17
+                     */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Too Many Requests",
+                     *       "status": 429,
+                     *       "detail": "More than 600 requests a minute from one address.",
+                     *       "instance": "/api/events/export",
+                     *       "request_id": "0f4a7c7e-2f0e-4bd7-9a57-55a5f2b9e0ab"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A fault of the service; its log has more under the same request id. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Internal Server Error",
+                     *       "status": 500,
+                     *       "detail": "Something went wrong here; the log has more.",
+                     *       "instance": "/api/events/export",
+                     *       "request_id": "0f4a7c7e-2f0e-4bd7-9a57-55a5f2b9e0ab"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database is away. */
+            503: {
+                headers: {
+                    /**
+                     * @description Seconds to wait before the next try.
+                     * @example 1
+                     */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Service Unavailable",
+                     *       "status": 503,
+                     *       "detail": "The database is not available at the moment; try again.",
+                     *       "instance": "/api/events/export",
+                     *       "request_id": "0f4a7c7e-2f0e-4bd7-9a57-55a5f2b9e0ab"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    importEvents: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /** @example {"event_type":"deployment","severity":"info","message":"api 1.4.2 is live","details":{"version":"1.4.2"},"source":"api","timestamp":"2026-01-31T09:30:00.000Z"} */
+                "application/x-ndjson": string;
+                /**
+                 * @example [
+                 *       {
+                 *         "event_type": "deployment",
+                 *         "severity": "info",
+                 *         "message": "api 1.4.2 is live",
+                 *         "details": {
+                 *           "version": "1.4.2"
+                 *         },
+                 *         "source": "api",
+                 *         "timestamp": "2026-01-31T09:30:00.000Z"
+                 *       }
+                 *     ]
+                 */
+                "application/json": {
+                    [key: string]: unknown;
+                }[];
+                /**
+                 * @example event_type,severity,message,source
+                 *     deployment,info,api 1.4.2 is live,api
+                 */
+                "text/csv": string;
+            };
+        };
+        responses: {
+            /** @description What became of the events. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "imported": 1284,
+                     *       "rejected": 1,
+                     *       "errors": [
+                     *         {
+                     *           "index": 1,
+                     *           "status": 422,
+                     *           "detail": "severity must be one of info, warning, error, critical",
+                     *           "pointer": "#/severity",
+                     *           "line": 2
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ImportResult"];
+                };
+            };
+            /** @description The request cannot be read: its body is no JSON, no UTF-8 or holds a lone surrogate, or its path is not percent-encoded well. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Bad Request",
+                     *       "status": 400,
+                     *       "detail": "The file is broken: the array has no end in line 512. 510 events were imported and 0 rejected before.",
+                     *       "instance": "/api/events/import",
+                     *       "request_id": "0f4a7c7e-2f0e-4bd7-9a57-55a5f2b9e0ab"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service wants a token and the request has none, or another. */
+            401: {
+                headers: {
+                    /**
+                     * @description How to authenticate.
+                     * @example Bearer
+                     */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unauthorized",
+                     *       "status": 401,
+                     *       "detail": "Send the API token as Authorization: Bearer <token>.",
+                     *       "instance": "/api/events/import",
+                     *       "request_id": "0f4a7c7e-2f0e-4bd7-9a57-55a5f2b9e0ab"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Timeout */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Request Timeout",
+                     *       "status": 408,
+                     *       "detail": "The request body did not arrive in time: nothing more came within 30 seconds. 500 events were imported and 0 rejected before.",
+                     *       "instance": "/api/events/import",
+                     *       "request_id": "0f4a7c7e-2f0e-4bd7-9a57-55a5f2b9e0ab"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is larger than the operation reads. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Payload Too Large",
+                     *       "status": 413,
+                     *       "detail": "The header is larger than 1 MiB.",
+                     *       "instance": "/api/events/import",
+                     *       "request_id": "0f4a7c7e-2f0e-4bd7-9a57-55a5f2b9e0ab"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is of a type that the operation does not read, not in UTF-8, or compressed. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unsupported Media Type",
+                     *       "status": 415,
+                     *       "detail": "Send the request body with Content-Type: application/x-ndjson, application/json or text/csv.",
+                     *       "instance": "/api/events/import",
+                     *       "request_id": "0f4a7c7e-2f0e-4bd7-9a57-55a5f2b9e0ab"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is understood but not allowed; `errors` lists every rule that it breaks. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Entity",
+                     *       "status": 422,
+                     *       "detail": "The request is not valid: the column \"colour\" is no column of events",
+                     *       "instance": "/api/events/import",
+                     *       "request_id": "0f4a7c7e-2f0e-4bd7-9a57-55a5f2b9e0ab",
+                     *       "errors": [
+                     *         {
+                     *           "detail": "the column \"colour\" is no column of events",
+                     *           "pointer": "#/colour"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests from this address. */
+            429: {
+                headers: {
+                    /**
+                     * @description Seconds to wait before the next try.
+                     * @example 17
+                     */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Too Many Requests",
+                     *       "status": 429,
+                     *       "detail": "More than 600 requests a minute from one address.",
+                     *       "instance": "/api/events/import",
+                     *       "request_id": "0f4a7c7e-2f0e-4bd7-9a57-55a5f2b9e0ab"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A fault of the service; its log has more under the same request id. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Internal Server Error",
+                     *       "status": 500,
+                     *       "detail": "Something went wrong here; the log has more.",
+                     *       "instance": "/api/events/import",
+                     *       "request_id": "0f4a7c7e-2f0e-4bd7-9a57-55a5f2b9e0ab"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database is away. */
+            503: {
+                headers: {
+                    /**
+                     * @description Seconds to wait before the next try.
+                     * @example 1
+                     */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Service Unavailable",
+                     *       "status": 503,
+                     *       "detail": "The database is not available at the moment; try again. 500 events were imported and 0 rejected before.",
+                     *       "instance": "/api/events/import",
+                     *       "request_id": "0f4a7c7e-2f0e-4bd7-9a57-55a5f2b9e0ab"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getRetention: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The policy, the last and the next run. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "policy": {
+                     *         "info": 30,
+                     *         "warning": 90,
+                     *         "error": 365
+                     *       },
+                     *       "last_run": {
+                     *         "at": "2026-01-31T09:30:00.123Z",
+                     *         "deleted": 1284,
+                     *         "ms": 356
+                     *       },
+                     *       "next_run": "2026-01-31T10:30:00.123Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Retention"];
+                };
+            };
+            /** @description The service wants a token and the request has none, or another. */
+            401: {
+                headers: {
+                    /**
+                     * @description How to authenticate.
+                     * @example Bearer
+                     */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unauthorized",
+                     *       "status": 401,
+                     *       "detail": "Send the API token as Authorization: Bearer <token>.",
+                     *       "instance": "/api/events/retention",
+                     *       "request_id": "0f4a7c7e-2f0e-4bd7-9a57-55a5f2b9e0ab"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is understood but not allowed; `errors` lists every rule that it breaks. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unprocessable Entity",
+                     *       "status": 422,
+                     *       "detail": "The request is not valid: verbose is not known here",
+                     *       "instance": "/api/events/retention",
+                     *       "request_id": "0f4a7c7e-2f0e-4bd7-9a57-55a5f2b9e0ab",
+                     *       "errors": [
+                     *         {
+                     *           "detail": "verbose is not known here",
+                     *           "parameter": "verbose"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests from this address. */
+            429: {
+                headers: {
+                    /**
+                     * @description Seconds to wait before the next try.
+                     * @example 17
+                     */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Too Many Requests",
+                     *       "status": 429,
+                     *       "detail": "More than 600 requests a minute from one address.",
+                     *       "instance": "/api/events/retention",
+                     *       "request_id": "0f4a7c7e-2f0e-4bd7-9a57-55a5f2b9e0ab"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A fault of the service; its log has more under the same request id. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Internal Server Error",
+                     *       "status": 500,
+                     *       "detail": "Something went wrong here; the log has more.",
+                     *       "instance": "/api/events/retention",
+                     *       "request_id": "0f4a7c7e-2f0e-4bd7-9a57-55a5f2b9e0ab"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database is away. */
+            503: {
+                headers: {
+                    /**
+                     * @description Seconds to wait before the next try.
+                     * @example 1
+                     */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Service Unavailable",
+                     *       "status": 503,
+                     *       "detail": "The database is not available at the moment; try again.",
+                     *       "instance": "/api/events/retention",
                      *       "request_id": "0f4a7c7e-2f0e-4bd7-9a57-55a5f2b9e0ab"
                      *     }
                      */

@@ -14,6 +14,11 @@ const REDIS_STORE = Symbol('REDIS_STORE');
 /** Characters of keys and values that the in-process cache may hold: about 64 MiB. */
 const MAX_MEMORY_CHARACTERS = 32 * 1024 * 1024;
 
+/** What Keyv hands to a store: the value, and when it ends. */
+interface KeptValue {
+  value: string;
+}
+
 /** The cache that the configuration asks for: Redis, in-process, or none. */
 @Module({
   providers: [
@@ -61,20 +66,25 @@ async function createRedisStore({ mode, redisUrl, prefix }: CacheConfig): Promis
 }
 
 function memoryStore(): Keyv {
-  const entries = new LRUCache<string, string>({
+  const entries = new LRUCache<string, KeptValue>({
     maxSize: MAX_MEMORY_CHARACTERS,
-    sizeCalculation: (value, key) => value.length + key.length,
+    sizeCalculation: ({ value }, key) => value.length + key.length,
   });
-  return keyv({
+  const created = keyv({
     get: (key: string) => entries.get(key),
-    set: (key: string, value: string, ttl?: number) => entries.set(key, value, ttl === undefined ? {} : { ttl }),
+    getMany: (keys: string[]) => keys.map((key) => entries.get(key)),
+    set: (key: string, value: KeptValue, ttl?: number) => entries.set(key, value, ttl === undefined ? {} : { ttl }),
     delete: (key: string) => entries.delete(key),
     clear: () => entries.clear(),
   });
+  // What stays in the process need not be written and read as text.
+  created.serialize = undefined;
+  created.deserialize = undefined;
+  return created;
 }
 
 // Without Keyv's own prefix, so that our keys stand in Redis as documented.
-function keyv(store: RedisStore | Record<'get' | 'set' | 'delete' | 'clear', unknown>): Keyv {
+function keyv(store: RedisStore | Record<'get' | 'getMany' | 'set' | 'delete' | 'clear', unknown>): Keyv {
   const created = new Keyv({ store, useKeyPrefix: false, throwOnErrors: true });
   created.on('error', () => undefined);
   return created;

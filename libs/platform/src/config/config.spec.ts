@@ -49,6 +49,7 @@ describe('loadConfig', () => {
         prefix: '',
         ttlMs: { event: 300_000, type: 60_000, stats: 30_000 },
       },
+      retention: { days: {}, intervalMs: 3_600_000 },
     });
   });
 
@@ -104,6 +105,27 @@ describe('loadConfig', () => {
     ['DATABASE_TLS', ['prefer'], ['disable', 'require', 'verify-full']],
     ['CACHE', ['on', 'Redis'], ['auto', 'memory', 'off']],
     ['LOG_LEVEL', ['verbose', 'INFO'], ['trace', 'silent']],
+    [
+      'RETENTION_DAYS',
+      [
+        ...['0', '36501', '-1', '1.5', '1e3', '30d', 'thirty', ' ', ',', '=', '30,60', '0x10'],
+        ...['info', 'info=', 'info=0', 'info=36501', 'info=1.5', 'info=-1', 'info=1e3', 'info:30', 'info=30=30'],
+        ...[
+          'fatal=30',
+          'Info=30',
+          '=30',
+          'constructor=30',
+          'all=30',
+          'info=30,',
+          ',info=30',
+          'info=30,90',
+          '30,info=90',
+        ],
+        ...['info=30,info=30', 'info=30;error=90', 'info=30 error=90', 'info = 30'],
+      ],
+      ['1', '36500', 'info=1', 'info=36500', 'critical=1,info=30', 'info=30, warning=90 ,error=365,critical=3650'],
+    ],
+    ['RETENTION_INTERVAL_SECONDS', ['0', '86401', 'hourly'], ['1', '86400']],
   ])('knows what %s may be', (name, wrong, right) => {
     for (const value of wrong) {
       const [problem, ...others] = problemsOf({ [name]: value });
@@ -154,6 +176,16 @@ describe('loadConfig', () => {
     expect(loadConfig({ DATABASE_URL }).database.migrateOnStart).toBe(false);
     expect(loadConfig({ DATABASE_URL, MIGRATE_ON_START: 'true' }).database.migrateOnStart).toBe(true);
     expect(loadConfig({ MIGRATE_ON_START: 'false' }).database.migrateOnStart).toBe(false);
+  });
+
+  it('keeps events as long as it is told, by severity or all alike', () => {
+    const daysOf = (RETENTION_DAYS: string): unknown => loadConfig({ RETENTION_DAYS }).retention.days;
+    expect(daysOf('info=30, error=365')).toEqual({ info: 30, error: 365 });
+    expect(daysOf('30')).toEqual({ info: 30, warning: 30, error: 30, critical: 30 });
+    expect(loadConfig({ RETENTION_INTERVAL_SECONDS: '60' }).retention.intervalMs).toBe(60_000);
+    expect(problemsOf({ RETENTION_DAYS: 'info=30,info=31' })).toEqual([
+      'RETENTION_DAYS must name each severity only once',
+    ]);
   });
 
   it('reads the files of TLS', () => {

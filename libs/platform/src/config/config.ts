@@ -3,6 +3,7 @@ import { isIP } from 'node:net';
 import { hostname } from 'node:os';
 import { resolve } from 'node:path';
 import { bool, cleanEnv, makeValidator, str } from 'envalid';
+import { retentionDays, type RetentionDays } from './retention-days';
 
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
 const CACHE_MODES = ['auto', 'redis', 'memory', 'off'] as const;
@@ -32,6 +33,13 @@ export interface CacheConfig {
   ttlMs: { event: number; type: number; stats: number };
 }
 
+export interface RetentionConfig {
+  /** Empty: every event is kept. */
+  days: RetentionDays;
+  /** From the end of a run to the next one. */
+  intervalMs: number;
+}
+
 export interface HttpConfig {
   host: string;
   port: number;
@@ -57,6 +65,7 @@ export interface Config {
   http: HttpConfig;
   database: DatabaseConfig;
   cache: CacheConfig;
+  retention: RetentionConfig;
 }
 
 /** Every problem of the environment in one message, a line each. */
@@ -172,6 +181,8 @@ export const variables = {
   CACHE_EVENT_TTL_SECONDS: integer(1, 86_400)({ default: 300 }),
   CACHE_TYPE_TTL_SECONDS: integer(1, 86_400)({ default: 60 }),
   CACHE_STATS_TTL_SECONDS: integer(1, 86_400)({ default: 30 }),
+  RETENTION_DAYS: retentionDays({ default: undefined }),
+  RETENTION_INTERVAL_SECONDS: integer(1, 86_400)({ default: 3600 }),
 };
 
 type Values = ReturnType<typeof cleanEnv<typeof variables>>;
@@ -201,6 +212,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     http: httpConfig(values),
     database: databaseConfig(values),
     cache: cacheConfig(values),
+    retention: { days: values.RETENTION_DAYS ?? {}, intervalMs: values.RETENTION_INTERVAL_SECONDS * 1000 },
   };
 }
 

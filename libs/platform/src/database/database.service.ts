@@ -85,15 +85,19 @@ export class DatabaseService implements OnApplicationBootstrap, OnModuleDestroy 
   async transaction<T>(work: (connection: PoolClient) => Promise<T>): Promise<T> {
     const connection = await this.pool.connect();
     let broken: Error | undefined;
+    // What breaks the connection fails the statement too; but without a listener it would end the process.
+    const markBroken = (error: Error): void => void (broken = error);
+    connection.on('error', markBroken);
     try {
       await connection.query('BEGIN');
       const result = await work(connection);
       await connection.query('COMMIT');
       return result;
     } catch (error) {
-      await connection.query('ROLLBACK').catch((failure: Error) => (broken = failure));
+      await connection.query('ROLLBACK').catch(markBroken);
       throw error;
     } finally {
+      connection.off('error', markBroken);
       connection.release(broken);
     }
   }

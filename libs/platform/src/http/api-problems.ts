@@ -37,11 +37,11 @@ const KINDS: Partial<Record<ErrorKind, KindDocumentation>> = {
     example: new AppError('precondition_failed', 'It was changed meanwhile; read it again.'),
   },
   payload_too_large: {
-    description: `The body is larger than ${MAX_BODY_BYTES / 1024 ** 2} MiB.`,
-    example: new AppError('payload_too_large', 'The request body is too large.'),
+    description: 'The body is larger than the operation reads.',
+    example: new AppError('payload_too_large', `The request body is larger than ${MAX_BODY_BYTES / 1024 ** 2} MiB.`),
   },
   unsupported_media_type: {
-    description: 'The body is not `application/json` in UTF-8, or it is compressed.',
+    description: 'The body is of a type that the operation does not read, not in UTF-8, or compressed.',
     example: new AppError('unsupported_media_type', 'Send the request body with Content-Type: application/json.'),
   },
   invalid: {

@@ -3,32 +3,51 @@ import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { LogController, type FastifyReply, type FastifyRequest } from 'fastify';
-import type { Logger } from 'pino';
+import type { Bindings, ChildLoggerOptions, Logger } from 'pino';
 import type { HttpConfig } from '../config/config';
+import { RequestLogger } from '../logging/request-logger';
 import { AppError, type ErrorKind } from './app-error';
+import { JsonText, sendJsonText } from './json-text';
 import { problemHeaders, statusOf, toProblem } from './problem';
 import { sendProblem, toAppError } from './problem.filter';
-import { setSecurityHeaders } from './security-headers';
+import { SECURITY_HEADERS } from './security-headers';
 
 /** Bytes of a JSON body; more is 413. */
 export const MAX_BODY_BYTES = 1024 * 1024;
 
-/** Milliseconds a client has to send a whole request; more is 408 (slowloris). */
-const REQUEST_TIMEOUT_MS = 30_000;
+/** Milliseconds a client has to send the head of a request; more is 408 (slowloris). Bodies have limits of their own. */
+const HEADERS_TIMEOUT_MS = 30_000;
 
 /** Long enough for any path that fits Node's 16 KiB of headers: the rules of each parameter say what is too long. */
 const MAX_PARAMETER_LENGTH = 16 * 1024;
 
 const REQUEST_ID = /^[\w.:-]{1,128}$/;
 
+/** Fastify for Nest, which sends text that is JSON already past everything that would make it. */
+class HttpAdapter extends FastifyAdapter {
+  override reply(
+    ...[response, body, status]: Parameters<FastifyAdapter['reply']>
+  ): ReturnType<FastifyAdapter['reply']> {
+    if (!(body instanceof JsonText)) return super.reply(response, body, status);
+    const reply = response as FastifyReply;
+    if (status !== undefined) void reply.code(status);
+    sendJsonText(reply, body);
+    return reply;
+  }
+}
+
 /** Fastify as eventdeck runs it: limits, request ids, errors as problem+json before any route is reached. */
 export function createHttpAdapter(config: HttpConfig, logger: Logger): FastifyAdapter {
-  return new FastifyAdapter({
+  return new HttpAdapter({
+    // Nest's own middleware, of which there is none, would be looked for at every request.
+    skipMiddie: true,
     loggerInstance: logger,
+    childLoggerFactory: (_parent: unknown, bindings: Bindings, options?: ChildLoggerOptions) =>
+      new RequestLogger(logger, bindings, options),
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'request_id' }),
     trustProxy: config.trustProxy,
     bodyLimit: MAX_BODY_BYTES,
-    requestTimeout: REQUEST_TIMEOUT_MS,
+    http: { headersTimeout: HEADERS_TIMEOUT_MS },
     // Our own check refuses such keys with a pointer; Fastify's would be a bare 400.
     onProtoPoisoning: 'ignore',
     onConstructorPoisoning: 'ignore',
@@ -37,8 +56,7 @@ export function createHttpAdapter(config: HttpConfig, logger: Logger): FastifyAd
     return503OnClosing: false,
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: MAX_PARAMETER_LENGTH },
     frameworkErrors: (error: Error, request: FastifyRequest, reply: FastifyReply) => {
-      void reply.header('x-request-id', request.id);
-      setSecurityHeaders(request.raw, reply.raw);
+      void reply.headers(SECURITY_HEADERS).header('x-request-id', request.id);
       sendProblem(toAppError(error), request, reply);
     },
     clientErrorHandler: answerBrokenRequest,
@@ -75,7 +93,7 @@ function describeParserError(code: string | undefined): [ErrorKind, string] {
     case 'HPE_HEADER_OVERFLOW':
       return ['headers_too_large', 'The request headers are larger than 16 KiB.'];
     case 'ERR_HTTP_REQUEST_TIMEOUT':
-      return ['timeout', `The request did not arrive within ${REQUEST_TIMEOUT_MS / 1000} seconds.`];
+      return ['timeout', `The request did not arrive within ${HEADERS_TIMEOUT_MS / 1000} seconds.`];
     default:
       return ['malformed', 'The request is not valid HTTP.'];
   }

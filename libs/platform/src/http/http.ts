@@ -5,16 +5,28 @@ import type { FastifyInstance, FastifyReply, FastifyRequest, HookHandlerDoneFunc
 import type { HttpConfig } from '../config/config';
 import { AppError } from './app-error';
 import { isProbe, requireToken } from './authentication';
-import { keepBody } from './idempotency-key';
-import { parseJsonBody, shorten } from './json-body';
+import { limitBodyTime } from './body-deadline';
+import { shorten } from './json-body';
 import { watchMethods } from './method-not-allowed';
-import { setSecurityHeaders } from './security-headers';
+import { readBodies } from './request-body';
+import { SECURITY_HEADERS } from './security-headers';
 
 /** Headers that a browser's script may read from another origin. */
-const EXPOSED_HEADERS = ['Link', 'ETag', 'Location', 'Retry-After', 'X-Request-Id', 'X-Total-Count'];
+const EXPOSED_HEADERS = [
+  'Link',
+  'ETag',
+  'Location',
+  'Retry-After',
+  'X-Request-Id',
+  'X-Total-Count',
+  'Idempotent-Replayed',
+];
 
 /** Answers smaller than this many bytes are not worth compressing. */
 const COMPRESSION_THRESHOLD = 1024;
+
+/** Types of answers that are worth compressing. */
+const COMPRESSIBLE = /^text\/|^application\/(?:.+\+)?(?:json|x-ndjson|javascript|xml)(?:;|$)/;
 
 /** Milliseconds that open requests get to finish once the server closes. */
 const DRAIN_TIMEOUT_MS = 10_000;
@@ -26,12 +38,9 @@ const DRAIN_TIMEOUT_MS = 10_000;
  */
 export async function configureHttp(app: NestFastifyApplication, config: HttpConfig): Promise<() => void> {
   const server = app.getHttpAdapter().getInstance();
+  limitBodyTime(server);
   server.addHook('onRequest', (request, reply, done) => {
-    void reply.header('x-request-id', request.id);
-    done();
-  });
-  server.addHook('onRequest', (request, reply, done) => {
-    setSecurityHeaders(request.raw, reply.raw);
+    void reply.headers(SECURITY_HEADERS).header('x-request-id', request.id);
     done();
   });
   if (config.corsOrigins.length > 0) {
@@ -48,11 +57,12 @@ export async function configureHttp(app: NestFastifyApplication, config: HttpCon
   server.addHook('onRequest', refuseBrokenQueries);
   await server.register(fastifyCompress, {
     threshold: COMPRESSION_THRESHOLD,
+    customTypes: COMPRESSIBLE,
     inflateIfDeflated: false,
     // Compressed request bodies are refused; the plugin would unpack them first, and fail with a 500 on broken ones.
     globalDecompression: false,
   });
-  readJsonBodies(server);
+  readBodies(server);
   logAnswers(server, config.slowRequestMs);
   drainOnClose(server);
   return watchMethods(server);
@@ -84,39 +94,12 @@ function refuseBrokenQueries({ url }: FastifyRequest, _reply: FastifyReply, done
   }
 }
 
-function readJsonBodies(server: FastifyInstance): void {
-  server.removeAllContentTypeParsers();
-  server.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body, done) => {
-    try {
-      refuseEncodings(request);
-      keepBody(request, body as Buffer);
-      // A client that always sends the JSON type may delete without a body.
-      done(null, body.length === 0 && request.method === 'DELETE' ? undefined : parseJsonBody(body as Buffer));
-    } catch (error) {
-      done(error as Error);
-    }
-  });
-}
-
-function refuseEncodings(request: FastifyRequest): void {
-  const encoding = request.headers['content-encoding'];
-  if (encoding !== undefined && encoding.toLowerCase() !== 'identity') {
-    throw new AppError('unsupported_media_type', 'Send the request body without Content-Encoding.', {
-      headers: { 'accept-encoding': 'identity' },
-    });
-  }
-  const charset = /charset\s*=\s*"?([^\s;"]+)/i.exec(request.headers['content-type'] ?? '')?.[1];
-  if (charset !== undefined && charset.toLowerCase() !== 'utf-8' && charset.toLowerCase() !== 'utf8') {
-    throw new AppError('unsupported_media_type', 'Send the request body as UTF-8.');
-  }
-}
-
 function logAnswers(server: FastifyInstance, slowRequestMs: number): void {
   server.addHook('onResponse', (request, reply, done) => {
     const ms = Math.round(reply.elapsedTime);
     // The path without its query: parameters may hold what should not be logged.
     const path = shorten(request.url.split('?', 1)[0] ?? '');
-    request.log[answerLevel(reply, ms, slowRequestMs)](
+    request.log[answerLevel(request, reply, ms >= slowRequestMs)](
       { method: request.method, path, status: reply.statusCode, ms, address: request.ip },
       'request',
     );
@@ -124,11 +107,15 @@ function logAnswers(server: FastifyInstance, slowRequestMs: number): void {
   });
 }
 
-function answerLevel(reply: FastifyReply, ms: number, slowRequestMs: number): 'debug' | 'info' | 'warn' | 'error' {
-  if (reply.statusCode === 503) return 'warn';
-  if (reply.statusCode >= 500) return 'error';
-  if (ms >= slowRequestMs) return 'warn';
-  return reply.statusCode >= 400 ? 'info' : 'debug';
+function answerLevel(
+  request: FastifyRequest,
+  { statusCode }: FastifyReply,
+  isSlow: boolean,
+): 'debug' | 'info' | 'warn' | 'error' {
+  if (statusCode === 503) return 'warn';
+  if (statusCode >= 500) return 'error';
+  if (isSlow && !request.routeOptions.config.isTransfer) return 'warn';
+  return statusCode >= 400 ? 'info' : 'debug';
 }
 
 // A kept-alive connection would hold the close up: the last answers end theirs, and what still hangs is cut off.

@@ -30,7 +30,7 @@ export function keepBody(request: FastifyRequest, body: Buffer): void {
 /**
  * A parameter of a controller's method: the `IdempotencyKey` of the request, `undefined` without the header.
  *
- * @throws AppError `invalid` for an empty key, one over 255 characters, or one of other than visible ASCII characters
+ * @throws AppError `invalid` for an empty key, one over 255 characters, or one of other than printable ASCII characters
  */
 export const IdempotencyKeyHeader = createParamDecorator((_data: unknown, context: ExecutionContext) =>
   idempotencyKeyOf(context.switchToHttp().getRequest<FastifyRequest>()),
@@ -42,7 +42,7 @@ function idempotencyKeyOf(request: FastifyRequest): IdempotencyKey | undefined {
   // The draft writes it as a string of RFC 8941, in quotes; many clients leave them out.
   const key = /^"(.*)"$/.exec(String(header))?.[1] ?? String(header);
   if (key.length > MAX_KEY_LENGTH || !/^[\x20-\x7e]+$/.test(key)) {
-    const detail = `${IDEMPOTENCY_KEY_HEADER} must have 1 to ${MAX_KEY_LENGTH} visible ASCII characters`;
+    const detail = `${IDEMPOTENCY_KEY_HEADER} must have 1 to ${MAX_KEY_LENGTH} printable ASCII characters`;
     throw invalid([{ detail, parameter: IDEMPOTENCY_KEY_HEADER }]);
   }
   const [path = '', query = ''] = request.url.split('?', 2);

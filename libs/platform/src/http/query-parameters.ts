@@ -108,7 +108,8 @@ export function QueryGroup(
       },
     };
     Reflect.defineMetadata(GROUPS, [...groupList(target.constructor as Type), group], target.constructor);
-    ApiProperty({ type: 'object', additionalProperties: { type: 'string' }, ...schema })(target, property);
+    const described = { type: 'object', required: false, additionalProperties: { type: 'string' }, ...schema };
+    ApiProperty(described as unknown as ApiPropertyOptions)(target, property);
   };
 }
 

@@ -52,7 +52,8 @@ function toQuery(dto: Type<object>, parameters: Parameters, place: ArgumentMetad
   const unknown: string[] = [];
   const errors: FieldError[] = [];
   for (const [name, text] of Object.entries(parameters)) {
-    const group = groups.get(name.slice(0, name.indexOf('.')));
+    const dot = name.indexOf('.');
+    const group = dot === -1 ? undefined : groups.get(name.slice(0, dot));
     if (group) {
       const entries = (fields[group.property] ??= []) as unknown[];
       const entry = group.read(name, [text].flat(), entries.length);

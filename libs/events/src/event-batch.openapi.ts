@@ -1,0 +1,29 @@
+import { AppError, invalid } from '@app/platform';
+
+// What the OpenAPI document says of the batch beside the controller's own words.
+
+export const DESCRIPTION = `Up to 10,000 events or 16 MiB, as a JSON array or as newline-delimited JSON (\`application/x-ndjson\`). Each event
+is judged by itself: \`errors\` says which were rejected and why, the others are stored, all in one transaction. With
+\`atomic=true\` one rejected event rejects all (422).`;
+
+const EVENTS = [
+  { event_type: 'deployment', severity: 'info', message: 'api 1.4.2 is live', source: 'api' },
+  { event_type: 'health_check', severity: 'warning', message: 'web answers slowly', details: { ms: 2150 } },
+];
+
+export const CONTENT = {
+  'application/json': {
+    schema: { type: 'array', maxItems: 10_000, items: { $ref: '#/components/schemas/CreateEvent' } },
+    example: EVENTS,
+  },
+  'application/x-ndjson': {
+    schema: { type: 'string' },
+    example: `${EVENTS.map((event) => JSON.stringify(event)).join('\n')}\n`,
+  },
+} as const;
+
+// As the service throws them.
+export const TOO_MANY = new AppError('payload_too_large', 'A batch may have at most 10000 events.');
+export const REFUSED_ATOMIC = invalid([
+  { detail: 'severity must be one of info, warning, error, critical', pointer: '#/1/severity' },
+]);

@@ -1,0 +1,45 @@
+import { Client } from 'pg';
+import { until } from './services';
+import type { TestApp } from './test-app';
+
+/** `system_events`, locked by a session of its own: every statement of the application on it waits. */
+export interface TableLock {
+  /** Resolves when `count` connections wait for the lock; their process ids. */
+  waiters(count?: number): Promise<number[]>;
+  /** Ends the connections that wait now. */
+  terminateWaiters(): Promise<void>;
+  release(): Promise<void>;
+}
+
+const WAITERS = `SELECT pid FROM pg_locks WHERE relation = 'system_events'::regclass AND NOT granted`;
+
+/** Locks `system_events` until it is told to release it. */
+export async function lockEvents(api: TestApp): Promise<TableLock> {
+  const client = new Client({ connectionString: api.databaseUrl });
+  await client.connect();
+  await client.query('BEGIN');
+  await client.query('LOCK TABLE system_events IN ACCESS EXCLUSIVE MODE');
+  const waiters = async (): Promise<number[]> => (await api.sql<{ pid: number }>(WAITERS)).map(({ pid }) => pid);
+  return {
+    waiters: async (count = 1) => {
+      let found: number[] = [];
+      await until(async () => (found = await waiters()).length >= count, `${count} connections wait for the table`);
+      return found;
+    },
+    terminateWaiters: async () => {
+      await api.sql('SELECT pg_terminate_backend(pid) FROM unnest($1::int[]) AS pid', [await waiters()]);
+    },
+    release: () => client.end(),
+  };
+}
+
+/** Counts the requests that the application has received from now on; resolves when there are `count`. */
+export function countReceived(api: TestApp): (count: number) => Promise<void> {
+  let received = 0;
+  (api.app.getHttpServer() as NodeJS.EventEmitter).on('request', () => received++);
+  return async (count) => {
+    await until(() => received >= count, `${count} requests have arrived`);
+    // Their bodies came along with their heads: after another answer they have been read.
+    for (let round = 0; round < 2; round++) await fetch(`${api.url}/health/live`);
+  };
+}
