@@ -75,11 +75,9 @@ describe('POST /api/events/batch while the database fails', () => {
       const lock = await lockEvents(api);
       const keys = (number: number): Record<string, string> =>
         'idempotency-key' in headers ? { 'idempotency-key': `slow ${number}` } : {};
-      const answers = await Promise.all(
-        Array.from({ length: 3 * POOL }, (_, number) => post(numbered(count), query, keys(number))),
-      );
+      const slow = Array.from({ length: 3 * POOL }, (_, number) => post(numbered(count), query, keys(number)));
+      const answers = await Promise.all(slow).finally(() => lock.release());
       answers.forEach(expectUnavailable);
-      await lock.release();
       await expectRecovery();
     });
   });

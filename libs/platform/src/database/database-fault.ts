@@ -22,12 +22,15 @@ const DATA_CLASSES = new Set(['22', '23']);
 
 /**
  * Classes that say that the database cannot serve now: 08 connection, 25 read-only transaction, 28 authorization,
- * 3D unknown database, 40 rollback, 53 resources, 55 not in the required state, 57 intervention, 58 system, XX internal.
+ * 26 unknown prepared statement, 3D unknown database, 40 rollback, 53 resources, 55 not in the required state, 57 intervention, 58 system, XX internal.
  */
-const UNAVAILABLE_CLASSES = new Set(['08', '25', '28', '3D', '40', '53', '55', '57', '58', 'XX']);
+const UNAVAILABLE_CLASSES = new Set(['08', '25', '26', '28', '3D', '40', '53', '55', '57', '58', 'XX']);
 
 /** SQLSTATE of a table that is not there: the migrations have not run. */
 export const UNDEFINED_TABLE = '42P01';
+
+/** SQLSTATE of a statement that the connection has already: one that was given up while it was prepared. */
+const DUPLICATE_PREPARED_STATEMENT = '42P05';
 
 /** What the server and the client say of a statement over its limit. */
 const TOO_SLOW = /due to statement timeout|query read timeout/i;
@@ -51,7 +54,10 @@ export function databaseFault(error: unknown): AppError | undefined {
 function isUnavailable(code: string): boolean {
   const sqlState = /^[0-9A-Z]{5}$/.test(code);
   return (
-    CONNECTION_CODES.has(code) || code === UNDEFINED_TABLE || (sqlState && UNAVAILABLE_CLASSES.has(code.slice(0, 2)))
+    CONNECTION_CODES.has(code) ||
+    code === UNDEFINED_TABLE ||
+    code === DUPLICATE_PREPARED_STATEMENT ||
+    (sqlState && UNAVAILABLE_CLASSES.has(code.slice(0, 2)))
   );
 }
 
