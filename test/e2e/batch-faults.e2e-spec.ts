@@ -28,7 +28,6 @@ describe('POST /api/events/batch while the database fails', () => {
   beforeAll(async () => {
     api = await startEmptyApp({
       DATABASE_POOL_MAX: String(POOL),
-      DATABASE_CONNECT_TIMEOUT_MS: '20000',
       DATABASE_STATEMENT_TIMEOUT_MS: '1000',
     });
   });

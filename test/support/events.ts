@@ -54,7 +54,7 @@ export async function countEvents(api: TestApp): Promise<number> {
 /** Stores an event and expects that it succeeds. */
 export async function createEvent(api: TestApp, fields: Record<string, unknown> = {}): Promise<Answer<EventBody>> {
   const answer = await send<EventBody>('POST', `${api.url}/api/events`, { json: { ...EVENT, ...fields } });
-  expect([answer.status, answer.text]).toEqual([201, expect.any(String)]);
+  expect([answer.status, answer.status === 201 || answer.text]).toEqual([201, true]);
   return answer;
 }
 

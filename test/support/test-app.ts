@@ -29,7 +29,10 @@ export async function startApp(variables: Record<string, string> = {}, shared?: 
     REDIS_URL: redisUrl,
     CACHE_PREFIX: `test-${randomBytes(6).toString('hex')}:`,
     PORT: '0',
-    LOG_LEVEL: 'silent',
+    // The cause of an unexpected 500, and no more.
+    LOG_LEVEL: 'error',
+    // A busy machine is no database that is away.
+    DATABASE_CONNECT_TIMEOUT_MS: '20000',
     ...variables,
   });
   const app = await createApp(config, createLogger(config.logLevel, config.serviceName));

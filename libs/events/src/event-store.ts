@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { AppError, databaseFault, DatabaseService, Statement, type Connection } from '@app/platform';
+import { AppError, databaseFault, DatabaseService, execute, Statement, type Connection } from '@app/platform';
 import { EVENT_JSON, type StoredEvent } from './event-json';
 import type { CreateEventDto } from './events.dto';
 import { parseTimestamp } from './timestamp';
@@ -139,11 +139,11 @@ function dataFaultOf(error: unknown): AppError {
 }
 
 async function inSavepoint<T>(connection: Connection, work: () => Promise<T>): Promise<T> {
-  await connection.query({ text: 'SAVEPOINT events' });
+  await execute(connection, 'SAVEPOINT events');
   try {
     return await work();
   } catch (error) {
-    await connection.query({ text: 'ROLLBACK TO SAVEPOINT events' });
+    await execute(connection, 'ROLLBACK TO SAVEPOINT events');
     throw error;
   }
 }

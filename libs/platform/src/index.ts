@@ -7,7 +7,7 @@ export { databaseFault } from './database/database-fault';
 export { DatabaseModule } from './database/database.module';
 export { DatabaseServer } from './database/database-server.module';
 export { DatabaseService } from './database/database.service';
-export { Statement, type Connection } from './database/statement';
+export { execute, Statement, type Connection } from './database/statement';
 export { EmbeddedPostgres, EmbeddedPostgresError } from './embedded-postgres/embedded-postgres';
 export { AppError, invalid, type FieldError } from './http/app-error';
 export { BackgroundTask } from './background/background-task';

@@ -8,7 +8,8 @@ import type { Config } from '../config/config';
 import { CONFIG } from '../config/config.module';
 import { AppError } from '../http/app-error';
 import { MigrationDataSource, type Schema } from './data-source';
-import { databaseFault, UNDEFINED_TABLE } from './database-fault';
+import { databaseFault, unavailable, UNDEFINED_TABLE } from './database-fault';
+import { execute } from './statement';
 
 /** Injection token of the entities and migrations. */
 export const SCHEMA = Symbol('SCHEMA');
@@ -83,18 +84,20 @@ export class DatabaseService implements OnApplicationBootstrap, OnModuleDestroy 
    * @throws what `work` throws; AppError `unavailable`
    */
   async transaction<T>(work: (connection: PoolClient) => Promise<T>): Promise<T> {
-    const connection = await this.pool.connect();
+    const connection = await this.pool.connect().catch((cause: Error) => {
+      throw unavailable(cause);
+    });
     let broken: Error | undefined;
     // What breaks the connection fails the statement too; but without a listener it would end the process.
     const markBroken = (error: Error): void => void (broken = error);
     connection.on('error', markBroken);
     try {
-      await connection.query('BEGIN');
+      await execute(connection, 'BEGIN');
       const result = await work(connection);
-      await connection.query('COMMIT');
+      await execute(connection, 'COMMIT');
       return result;
     } catch (error) {
-      await connection.query('ROLLBACK').catch(markBroken);
+      await execute(connection, 'ROLLBACK').catch(markBroken);
       throw error;
     } finally {
       connection.off('error', markBroken);

@@ -20,12 +20,21 @@ export class Statement<Row extends QueryResultRow> {
   ) {}
 
   /** @throws QueryFailedError as TypeORM's `query` does */
-  async run(connection: Connection, values: unknown[]): Promise<Row[]> {
-    try {
-      const { rows } = await connection.query<Row>({ name: this.name, text: this.text, values });
-      return rows;
-    } catch (error) {
-      throw new QueryFailedError(this.text, values, error as Error);
-    }
+  run(connection: Connection, values: unknown[]): Promise<Row[]> {
+    return send<Row>(connection, { name: this.name, text: this.text, values });
+  }
+}
+
+/** Runs a statement without parameters: `BEGIN`, `SAVEPOINT` and their like. @throws QueryFailedError */
+export async function execute(connection: Connection, text: string): Promise<void> {
+  await send(connection, { text });
+}
+
+async function send<Row extends QueryResultRow>(connection: Connection, query: QueryConfig): Promise<Row[]> {
+  try {
+    const { rows } = await connection.query<Row>(query);
+    return rows;
+  } catch (error) {
+    throw new QueryFailedError(query.text, query.values, error as Error);
   }
 }
