@@ -33,7 +33,7 @@ export class EndedEarly extends Error {
 }
 
 /** Starts `dist` with nothing in its environment but `variables` and a free port, in a folder without a `.env`. */
-export function launchProcess(variables: Record<string, string>, cwd = tmpdir()): StartingProcess {
+function launchProcess(variables: Record<string, string>, cwd = tmpdir()): StartingProcess {
   const env = { PATH: process.env.PATH, PORT: '0', ...variables };
   const child = spawn(process.execPath, [MAIN], { env, cwd, stdio: ['ignore', 'pipe', 'pipe'] });
   let output = '';
@@ -60,21 +60,6 @@ export function launchProcess(variables: Record<string, string>, cwd = tmpdir())
       return { ...starting, url };
     },
   };
-}
-
-/**
- * `launchProcess`, resolving once it listens.
- *
- * @throws EndedEarly when it ends instead
- */
-export async function startProcess(variables: Record<string, string>, cwd?: string): Promise<ApiProcess> {
-  const starting = launchProcess(variables, cwd);
-  try {
-    return await starting.listening();
-  } catch (error) {
-    starting.child.kill('SIGKILL');
-    throw error;
-  }
 }
 
 /** `launchProcess` for the tests of a file or a `describe`: what they leave running is killed after each. */

@@ -1,5 +1,6 @@
 import { AppError, checkTree, decodeUtf8, invalid, parseJson, toBody, type BufferedContent } from '@app/platform';
 import { MAX_BATCH_EVENTS } from './event-batch.dto';
+import { requireObject } from './event-rules';
 import { CreateEventDto } from './events.dto';
 
 /** An event of a batch that passed the rules, or why it did not. */
@@ -43,13 +44,10 @@ function* mapEach<T>(items: readonly T[], map: (item: T) => BatchItem): Iterable
 }
 
 /** What became of one event of many: the event, or why it is refused. */
-export function judge(event: unknown): BatchItem {
+function judge(event: unknown): BatchItem {
   return orRefusal(() => {
     checkTree(event, EVENT);
-    if (typeof event !== 'object' || event === null || Array.isArray(event)) {
-      throw invalid([{ detail: 'an event must be a JSON object', pointer: '#' }]);
-    }
-    return toBody(CreateEventDto, event);
+    return toBody(CreateEventDto, requireObject(event));
   });
 }
 

@@ -1,4 +1,5 @@
 import { AppError, invalid } from '@app/platform';
+import { MAX_BATCH_EVENTS } from './event-batch.dto';
 
 // What the OpenAPI document says of the batch beside the controller's own words.
 
@@ -13,7 +14,7 @@ const EVENTS = [
 
 export const CONTENT = {
   'application/json': {
-    schema: { type: 'array', maxItems: 10_000, items: { $ref: '#/components/schemas/CreateEvent' } },
+    schema: { type: 'array', maxItems: MAX_BATCH_EVENTS, items: { $ref: '#/components/schemas/CreateEvent' } },
     example: EVENTS,
   },
   'application/x-ndjson': {
@@ -22,8 +23,8 @@ export const CONTENT = {
   },
 } as const;
 
-// As the service throws them.
-export const TOO_MANY = new AppError('payload_too_large', 'A batch may have at most 10000 events.');
+// As the reader and the service throw them.
+export const TOO_MANY = new AppError('payload_too_large', `A batch may have at most ${MAX_BATCH_EVENTS} events.`);
 export const REFUSED_ATOMIC = invalid([
   { detail: 'severity must be one of info, warning, error, critical', pointer: '#/1/severity' },
 ]);

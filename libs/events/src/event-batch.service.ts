@@ -9,7 +9,7 @@ import {
   type FieldError,
   type IdempotencyKey,
 } from '@app/platform';
-import { STATS_KEY, typeKey } from './event-cache-keys';
+import { newEventKeys } from './event-cache-keys';
 import type { BatchItem } from './event-batch-reader';
 import type { BatchResultDto } from './event-batch.dto';
 import { EventStore, toRecord } from './event-store';
@@ -42,7 +42,6 @@ export class EventBatchService {
     const items = await readAll(read);
     if (atomic) refuseIfAny(items);
     const events = items.filter((item) => !(item instanceof AppError)) as CreateEventDto[];
-    const types = new Set(events.map(({ event_type }) => event_type));
     const store = async (connection?: Connection): Promise<string> => {
       const stored = await this.insert(events, connection);
       if (atomic) refuseIfAny(stored);
@@ -55,7 +54,7 @@ export class EventBatchService {
       const body = isOne ? await store() : await this.database.transaction(store);
       return { headers: {}, body, isReplayed: false };
     } finally {
-      await this.cache.invalidate([STATS_KEY, ...Array.from(types, typeKey)]);
+      await this.cache.invalidate(newEventKeys(events.map(({ event_type }) => event_type)));
     }
   }
 

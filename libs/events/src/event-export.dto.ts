@@ -2,7 +2,7 @@ import { QueryEnum } from '@app/platform';
 import { SORTS, type Sort } from './event-cursor';
 import { EventFilterDto } from './event-filter.dto';
 
-export const EXPORT_FORMATS = ['ndjson', 'json', 'csv'] as const;
+const EXPORT_FORMATS = ['ndjson', 'json', 'csv'] as const;
 export type ExportFormat = (typeof EXPORT_FORMATS)[number];
 
 /** What to export, and how. */

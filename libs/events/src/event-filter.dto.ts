@@ -17,6 +17,18 @@ function checkDetailsPath(path: string): string | undefined {
   return path.includes('\0') ? 'must not contain the NUL character' : undefined;
 }
 
+/** A text of at most `max` characters that may repeat; the example is one of them. */
+function QueryTexts(
+  max: number,
+  { description, example }: Record<'description' | 'example', string>,
+): PropertyDecorator {
+  return QueryList((value) => checkText(value, 1, max), {
+    type: 'array',
+    items: { type: 'string', minLength: 1, maxLength: max, example },
+    description,
+  });
+}
+
 /** Which events: every condition that is given holds. */
 export class EventFilterDto {
   @QueryText(checkMoment, {
@@ -34,10 +46,9 @@ export class EventFilterDto {
   })
   until?: string;
 
-  @QueryList((value) => checkText(value, 1, LIMITS.eventType), {
-    type: 'array',
-    items: { type: 'string', minLength: 1, maxLength: LIMITS.eventType, example: 'deployment' },
+  @QueryTexts(LIMITS.eventType, {
     description: 'Only events of this type; may repeat, up to 100 times (any of them).',
+    example: 'deployment',
   })
   event_type?: string[];
 
@@ -55,10 +66,9 @@ export class EventFilterDto {
   })
   min_severity?: Severity;
 
-  @QueryList((value) => checkText(value, 1, LIMITS.source), {
-    type: 'array',
-    items: { type: 'string', minLength: 1, maxLength: LIMITS.source, example: 'api' },
+  @QueryTexts(LIMITS.source, {
     description: 'Only events of this source; may repeat, up to 100 times (any of them).',
+    example: 'api',
   })
   source?: string[];
 

@@ -19,6 +19,7 @@ import {
   type Framing,
   type Piece,
 } from './event-import-framing';
+import { requireObject } from './event-rules';
 import { CreateEventDto } from './events.dto';
 
 /** An event of a file that passed the rules, or why it did not. */
@@ -102,10 +103,7 @@ function requireBytes(bytes: Buffer | undefined, name: string): Buffer {
 
 // What an export has beside the fields of a new event belongs to the service that it comes from.
 function toEvent(value: unknown): CreateEventDto {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw invalid([{ detail: 'an event must be a JSON object', pointer: '#' }]);
-  }
-  const event = { ...value } as Record<string, unknown>;
+  const event = { ...requireObject(value) } as Record<string, unknown>;
   for (const field of ['id', 'created_at', 'updated_at']) delete event[field];
   return toBody(CreateEventDto, event);
 }

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { AppError, CacheService, databaseFault, DatabaseService, type StreamedContent } from '@app/platform';
-import { STATS_KEY, typeKey } from './event-cache-keys';
+import { newEventKeys } from './event-cache-keys';
 import { MAX_IMPORT_ERRORS, type ImportResultDto } from './event-import.dto';
 import { readItems } from './event-import-reader';
 import { EventStore, toRecord } from './event-store';
@@ -79,7 +79,7 @@ export class EventImportService {
       });
     } finally {
       // Also after a failure: a connection that broke at the commit leaves open whether it happened.
-      await this.cache.invalidate([STATS_KEY, ...Array.from(types, typeKey)]);
+      await this.cache.invalidate(newEventKeys(types));
     }
   }
 }

@@ -1,6 +1,6 @@
 import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import { AppError, CacheService } from '@app/platform';
-import { STATS_KEY, typeKey } from './event-cache-keys';
+import { newEventKeys } from './event-cache-keys';
 import type { StoredEvent } from './event-json';
 import { EventStore, toRecord, type NewEvent } from './event-store';
 import { WriteQueue } from './write-queue';
@@ -41,8 +41,7 @@ export class EventWriter implements OnApplicationShutdown {
     try {
       return await this.store.insert(records.map(({ json }) => json));
     } finally {
-      const types = new Set(records.map(({ eventType }) => eventType));
-      await this.cache.invalidate([STATS_KEY, ...Array.from(types, typeKey)]);
+      await this.cache.invalidate(newEventKeys(records.map(({ eventType }) => eventType)));
     }
   }
 }

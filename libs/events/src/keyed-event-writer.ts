@@ -1,7 +1,7 @@
 import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import type { QueryFailedError } from 'typeorm';
 import { AppError, CacheService, DatabaseService, Statement, type IdempotencyKey } from '@app/platform';
-import { STATS_KEY, typeKey } from './event-cache-keys';
+import { newEventKeys } from './event-cache-keys';
 import { EVENT_JSON } from './event-json';
 import {
   eachOrAlone,
@@ -94,8 +94,7 @@ export class KeyedEventWriter implements OnApplicationShutdown {
     try {
       return await eachOrAlone(this.database, records, insertUnlessStored);
     } finally {
-      const types = new Set(records.map(({ eventType }) => eventType));
-      await this.cache.invalidate([STATS_KEY, ...Array.from(types, typeKey)]);
+      await this.cache.invalidate(newEventKeys(records.map(({ eventType }) => eventType)));
     }
   }
 }

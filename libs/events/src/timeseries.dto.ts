@@ -5,7 +5,7 @@ import { AUTO_POINTS, BUCKETS, MAX_POINTS } from './timeseries-buckets';
 import { checkTimeZone } from './timeseries-days';
 
 /** What a series of its own may be made for. */
-export const GROUPINGS = ['severity', 'event_type', 'source'] as const;
+const GROUPINGS = ['severity', 'event_type', 'source'] as const;
 
 /** Series of a grouping; what else there is makes one more. */
 export const MAX_SERIES = 10;

@@ -137,10 +137,17 @@ describe('WriteQueue', () => {
     expect(await Promise.all([first, ...waiting, later])).toEqual([0, 1, 2, 4]);
   });
 
-  it('refuses who has waited for more than five seconds', async () => {
-    let now = 0;
-    const clock = jest.spyOn(performance, 'now').mockImplementation(() => now);
-    try {
+  describe('by the clock', () => {
+    let now: number;
+
+    beforeEach(() => {
+      now = 0;
+      jest.spyOn(performance, 'now').mockImplementation(() => now);
+    });
+
+    afterEach(() => jest.restoreAllMocks());
+
+    it('refuses who has waited for more than five seconds', async () => {
       const first = held.add(0);
       const flush = await held.flush(1);
       const old = held.add(1);
@@ -151,15 +158,9 @@ describe('WriteQueue', () => {
       (await held.flush(2)).end();
       expect(await Promise.all([first, old, young])).toEqual([0, TOO_MANY, 2]);
       expect(held.flushes.map(({ items }) => items)).toEqual([[0], [2]]);
-    } finally {
-      clock.mockRestore();
-    }
-  });
+    });
 
-  it('goes on after all that waited are refused', async () => {
-    let now = 0;
-    const clock = jest.spyOn(performance, 'now').mockImplementation(() => now);
-    try {
+    it('goes on after all that waited are refused', async () => {
       const first = held.add(0);
       const flush = await held.flush(1);
       const old = held.add(1);
@@ -169,8 +170,6 @@ describe('WriteQueue', () => {
       const next = held.add(2);
       (await held.flush(2)).end();
       expect(await next).toBe(2);
-    } finally {
-      clock.mockRestore();
-    }
+    });
   });
 });

@@ -1,9 +1,9 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { isIP } from 'node:net';
 import { hostname } from 'node:os';
 import { resolve } from 'node:path';
-import { bool, cleanEnv, makeValidator, str } from 'envalid';
+import { bool, cleanEnv, str } from 'envalid';
 import { retentionDays, type RetentionDays } from './retention-days';
+import { file, integer, name, origins, token, trustProxy, url } from './validators';
 
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
 const CACHE_MODES = ['auto', 'redis', 'memory', 'off'] as const;
@@ -76,77 +76,6 @@ export class ConfigError extends Error {
     );
     this.name = 'ConfigError';
   }
-}
-
-const integer = (min: number, max: number): ReturnType<typeof makeValidator<number>> =>
-  makeValidator<number>((input) => {
-    const value = /^\d+$/.test(input) ? Number(input) : NaN;
-    if (!(value >= min && value <= max)) throw new TypeError(`must be an integer from ${min} to ${max}`);
-    return value;
-  });
-
-const url = (...schemes: string[]): ReturnType<typeof makeValidator<string>> =>
-  makeValidator<string>((input) => {
-    const starts = schemes.map((scheme) => `${scheme}://`);
-    if (!starts.some((start) => input.startsWith(start)) || !URL.canParse(input)) {
-      throw new TypeError(`must be a URL that starts with ${starts.join(' or ')}`);
-    }
-    return input;
-  });
-
-// An event's `source` is as long at most.
-const name = makeValidator<string>((input) => {
-  if ([...input].length > 200) throw new TypeError('must have at most 200 characters');
-  return input;
-});
-
-const token = makeValidator<string>((input) => {
-  if (!/^[\x21-\x7e]+$/.test(input)) throw new TypeError('must be of visible ASCII characters, without spaces');
-  return input;
-});
-
-const origins = makeValidator<string[]>((input) => {
-  const items = input
-    .split(',')
-    .map((item) => item.trim())
-    .filter((item) => item !== '');
-  if (!items.every((item) => item === '*' || isOrigin(item))) {
-    throw new TypeError('must be * or a list of origins such as https://deck.example.org');
-  }
-  return items;
-});
-
-// As a browser sends it: another spelling would never match.
-function isOrigin(text: string): boolean {
-  if (!URL.canParse(text)) return false;
-  const { protocol, host } = new URL(text);
-  return text === `${protocol}//${host}`;
-}
-
-const file = makeValidator<string>((path) => {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch {
-    throw new TypeError('must name a file that can be read');
-  }
-});
-
-// No number of hops: whoever connects directly could then name any address.
-const trustProxy = makeValidator<boolean | string[]>((input) => {
-  if (input === 'true' || input === 'false') return input === 'true';
-  const ranges = input.split(',').map((range) => range.trim());
-  if (!ranges.every((range) => /^(loopback|linklocal|uniquelocal)$/.test(range) || isRange(range))) {
-    throw new TypeError('must be true, false, or a list of addresses and CIDR ranges');
-  }
-  return ranges;
-});
-
-function isRange(text: string): boolean {
-  const [address = '', prefix, ...rest] = text.split('/');
-  const bits = { 0: -1, 4: 32, 6: 128 }[isIP(address)] ?? -1;
-  return (
-    bits > 0 && rest.length === 0 && (prefix === undefined || (/^\d{1,3}$/.test(prefix) && Number(prefix) <= bits))
-  );
 }
 
 /** Every variable eventdeck reads. A test holds `.env.example` and the README's table to these keys. */
