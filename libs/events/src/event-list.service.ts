@@ -1,7 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { InjectRepository } from '@nestjs/typeorm';
 import type { Repository } from 'typeorm';
-import { CacheService, CONFIG, invalid, type Config } from '@app/platform';
+import { CacheService, CONFIG, DatabaseService, invalid, type Config } from '@app/platform';
 import { typeKey } from './event-cache-keys';
 import { countEvents } from './event-count';
 import { decodeCursor, encodeCursor, type Sort } from './event-cursor';
@@ -29,6 +29,7 @@ type Paging = Pick<ListEventsQueryDto, 'limit' | 'offset' | 'cursor' | 'sort'>;
 export class EventListService {
   constructor(
     @InjectRepository(SystemEvent) private readonly events: Repository<SystemEvent>,
+    private readonly database: DatabaseService,
     private readonly cache: CacheService,
     @Inject(CONFIG) private readonly config: Config,
   ) {}
@@ -59,7 +60,7 @@ export class EventListService {
   private async read(query: EventFilterDto, paging: Paging, filter = toFilter(query)): Promise<EventList> {
     const print = fingerprint(query);
     const request = toPageRequest(paging, print);
-    const { json, next } = await readPage(this.events, filter, request);
+    const { json, next } = await readPage(this.events, this.database.pool, filter, request);
     const cursor = next && encodeCursor({ sort: request.sort, fingerprint: print, position: next });
     return { json, next: cursor ?? '' };
   }

@@ -1,6 +1,7 @@
 import type { Repository, SelectQueryBuilder } from 'typeorm';
+import { Statement, type Connection } from '@app/platform';
 import type { Position } from './event-cursor';
-import type { EventFilter } from './event-filter';
+import { isSelective, type EventFilter } from './event-filter';
 import { EVENT_JSON } from './event-json';
 import { positionBehind, readInOrder, type PageRequest } from './event-order';
 import type { SystemEvent } from './event.entity';
@@ -30,11 +31,11 @@ const SEPARATOR = ',\n';
  */
 export async function readPage(
   events: Repository<SystemEvent>,
+  connection: Connection,
   filter: EventFilter,
   { limit, sort, after, offset }: PageRequest & { offset: number },
 ): Promise<EventPage> {
   const query = (): SelectQueryBuilder<SystemEvent> => events.createQueryBuilder('event').select(EVENT_JSON, 'json');
-  const read = (rows: SelectQueryBuilder<SystemEvent>): Promise<Chunk> => readChunk(events, rows);
   const start = offset > 0 ? await positionBehind(events, filter, sort, offset) : after;
   if (offset > 0 && !start) return { json: '[]', next: undefined };
   const page: string[] = [];
@@ -42,7 +43,11 @@ export async function readPage(
   // One row more than asked for tells whether another page follows.
   for (let wanted = Math.min(limit + 1, FIRST_CHUNK); ; wanted = nextChunk(limit, page.length, size)) {
     const from = positionOf(page.at(-1)) ?? start;
-    const chunk = await readInOrder(query, filter, { limit: wanted, sort, after: from }, read);
+    // Planned once for each connection: it is asked for most, and there is one good plan.
+    const isPlain = wanted === FIRST_CHUNK && !isSelective(filter);
+    const name = isPlain ? `list-events ${sort}${from ? ' behind' : ''}` : undefined;
+    const request = { limit: wanted, sort, after: from };
+    const chunk = await readInOrder(query, filter, request, (rows) => readChunk(connection, rows, name));
     for (const json of chunk.events) {
       const isTooLarge = size + json.length > MAX_PAGE_CHARACTERS && page.length > 0;
       if (page.length === limit || isTooLarge) return { json: toArray(page), next: positionOf(page.at(-1)) };
@@ -75,12 +80,17 @@ interface Chunk {
 
 // As one value: node-postgres takes its time for each that it reads. What aggregates take from a sorted subquery comes in
 // its order (PostgreSQL manual, section 9.21).
-async function readChunk(events: Repository<SystemEvent>, rows: SelectQueryBuilder<SystemEvent>): Promise<Chunk> {
+async function readChunk(
+  connection: Connection,
+  rows: SelectQueryBuilder<SystemEvent>,
+  name: string | undefined,
+): Promise<Chunk> {
   const [sql, parameters] = rows.getQueryAndParameters();
-  const [row] = await events.query<[{ events: string | null }]>(
+  const statement = new Statement<{ events: string | null }>(
+    name,
     `SELECT string_agg(json, E'${SEPARATOR.replace('\n', '\\n')}') AS events FROM (${sql}) AS chosen`,
-    parameters,
   );
-  const found = row.events?.split(SEPARATOR) ?? [];
+  const [row] = await statement.run(connection, parameters);
+  const found = row?.events?.split(SEPARATOR) ?? [];
   return { events: found, found: found.length };
 }

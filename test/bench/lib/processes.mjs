@@ -7,7 +7,9 @@ import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 const ROOT = join(import.meta.dirname, '../../..');
-const MAIN = join(ROOT, 'dist/apps/api/src/main.js');
+const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
+/** How `npm start` runs the application: flags of Node, and the script. */
+const [, ...START] = scripts.start.split(' ');
 const ORM_CONFIG = join(ROOT, 'dist/ormconfig.js');
 const SERVERS = join(import.meta.dirname, '../servers');
 
@@ -44,7 +46,7 @@ export async function versionOf(command, flag) {
  */
 export function startApp(databaseUrl, cleanup, variables = {}, flags = []) {
   const env = { DATABASE_URL: databaseUrl, MIGRATE_ON_START: 'true', CACHE: 'memory', PORT: '0', ...variables };
-  return startServer([...flags, MAIN], env, cleanup);
+  return startServer([...flags, ...START.slice(0, -1), join(ROOT, START.at(-1))], env, cleanup);
 }
 
 /** Starts one of `servers/`. */

@@ -12,16 +12,17 @@ export interface Connection {
  */
 export class Statement<Row extends QueryResultRow> {
   /**
-   * @param name one for each text: a connection knows a statement by its name
+   * @param name one for each text: a connection knows a statement by its name; without one it is planned each time, as
+   *   is best where the plan depends on the values, or texts are too many to keep
    */
   constructor(
-    private readonly name: string,
+    private readonly name: string | undefined,
     readonly text: string,
   ) {}
 
   /** @throws QueryFailedError as TypeORM's `query` does */
   run(connection: Connection, values: unknown[]): Promise<Row[]> {
-    return send<Row>(connection, { name: this.name, text: this.text, values });
+    return send<Row>(connection, { ...(this.name && { name: this.name }), text: this.text, values });
   }
 }
 
