@@ -9,7 +9,9 @@ interface BatchBody {
   errors: { index: number; status: number; pointer?: string }[];
 }
 
-const POOL = 3;
+/** Half of the pool is for batches. */
+const POOL = 6;
+const AT_ONCE = POOL / 2;
 
 const numbered = (count: number): { message: string }[] =>
   Array.from({ length: count }, (_, index) => ({ ...EVENT, message: `event ${index}` }));
@@ -74,7 +76,7 @@ describe('POST /api/events/batch while the database fails', () => {
       const lock = await lockEvents(api);
       const keys = (number: number): Record<string, string> =>
         'idempotency-key' in headers ? { 'idempotency-key': `slow ${number}` } : {};
-      const slow = Array.from({ length: 3 * POOL }, (_, number) => post(numbered(count), query, keys(number)));
+      const slow = Array.from({ length: 3 * AT_ONCE }, (_, number) => post(numbered(count), query, keys(number)));
       const answers = await Promise.all(slow).finally(() => lock.release());
       answers.forEach(expectUnavailable);
       await expectRecovery();

@@ -2,7 +2,7 @@ import { Client } from 'pg';
 import { until } from './services';
 import type { TestApp } from './test-app';
 
-/** `system_events`, locked by a session of its own: every statement of the application on it waits. */
+/** A table, locked by a session of its own: every statement of the application on it waits. */
 export interface TableLock {
   /** Resolves when `count` connections wait for the lock; their process ids. */
   waiters(count?: number): Promise<number[]>;
@@ -11,15 +11,19 @@ export interface TableLock {
   release(): Promise<void>;
 }
 
-const WAITERS = `SELECT pid FROM pg_locks WHERE relation = 'system_events'::regclass AND NOT granted`;
+const WAITERS = `SELECT pid FROM pg_locks WHERE relation = $1::regclass AND NOT granted`;
 
 /** Locks `system_events` until it is told to release it. */
-export async function lockEvents(api: TestApp): Promise<TableLock> {
+export const lockEvents = (api: TestApp): Promise<TableLock> => lockTable(api, 'system_events');
+
+/** Locks a table until it is told to release it. */
+export async function lockTable(api: TestApp, table: 'system_events' | 'idempotency_keys'): Promise<TableLock> {
   const client = new Client({ connectionString: api.databaseUrl });
   await client.connect();
   await client.query('BEGIN');
-  await client.query('LOCK TABLE system_events IN ACCESS EXCLUSIVE MODE');
-  const waiters = async (): Promise<number[]> => (await api.sql<{ pid: number }>(WAITERS)).map(({ pid }) => pid);
+  await client.query(`LOCK TABLE ${table} IN ACCESS EXCLUSIVE MODE`);
+  const waiters = async (): Promise<number[]> =>
+    (await api.sql<{ pid: number }>(WAITERS, [table])).map(({ pid }) => pid);
   return {
     waiters: async (count = 1) => {
       let found: number[] = [];

@@ -1,10 +1,13 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { Injectable } from '@nestjs/common';
+import { Inject, Injectable } from '@nestjs/common';
+import pLimit, { type Limit } from 'p-limit';
 import {
   AppError,
   CacheService,
+  CONFIG,
   DatabaseService,
   invalid,
+  type Config,
   type Connection,
   type FieldError,
   type IdempotencyKey,
@@ -16,19 +19,28 @@ import { EventStore, toRecord } from './event-store';
 import { IdempotencyService, type Answer } from './idempotency.service';
 import { toRejected } from './rejected-event';
 import type { CreateEventDto } from './events.dto';
+import { MAX_WAIT_MS, tooManyWaiting } from './write-queue';
 
 /** Events that are judged before other requests have a turn, and that one statement stores. */
 const CHUNK = 1000;
 
-/** Stores many events of one request, on a connection of its own. */
+/** Batches that may wait, of 16 MiB each at most; beyond, new ones are refused. */
+const MAX_WAITING_BATCHES = 32;
+
+/** Stores many events of one request, on a connection of its own; half of all are left to everybody else. */
 @Injectable()
 export class EventBatchService {
+  private readonly inTurn: Limit;
+
   constructor(
     private readonly database: DatabaseService,
-    private readonly store: EventStore,
+    private readonly events: EventStore,
     private readonly keys: IdempotencyService,
     private readonly cache: CacheService,
-  ) {}
+    @Inject(CONFIG) { database: { pool } }: Config,
+  ) {
+    this.inTurn = pLimit(Math.ceil(pool.max / 2));
+  }
 
   /**
    * Stores the events that are allowed, and tells of each what became of it.
@@ -39,19 +51,28 @@ export class EventBatchService {
    *   unless the connection broke at the commit
    */
   async create(read: Iterable<BatchItem>, atomic: boolean, key?: IdempotencyKey): Promise<Answer> {
+    if (this.inTurn.pendingCount >= MAX_WAITING_BATCHES) throw tooManyWaiting();
+    const since = performance.now();
+    return this.inTurn(() => {
+      if (performance.now() - since > MAX_WAIT_MS) throw tooManyWaiting();
+      return this.store(read, atomic, key);
+    });
+  }
+
+  private async store(read: Iterable<BatchItem>, atomic: boolean, key?: IdempotencyKey): Promise<Answer> {
     const items = await readAll(read);
     if (atomic) refuseIfAny(items);
     const events = items.filter((item) => !(item instanceof AppError)) as CreateEventDto[];
-    const store = async (connection?: Connection): Promise<string> => {
+    const insert = async (connection?: Connection): Promise<string> => {
       const stored = await this.insert(events, connection);
       if (atomic) refuseIfAny(stored);
       return JSON.stringify(resultOf(items, stored));
     };
     try {
-      if (key) return await this.keys.answerOnce(key, 200, store);
+      if (key) return await this.keys.answerOnce(key, 200, insert);
       // One statement is a transaction by itself.
       const isOne = !atomic && events.length <= CHUNK;
-      const body = isOne ? await store() : await this.database.transaction(store);
+      const body = isOne ? await insert() : await this.database.transaction(insert);
       return { headers: {}, body, isReplayed: false };
     } finally {
       await this.cache.invalidate(newEventKeys(events.map(({ event_type }) => event_type)));
@@ -65,7 +86,7 @@ export class EventBatchService {
     const results: ({ id: number } | AppError)[] = [];
     for (let start = 0; start < events.length; start += CHUNK) {
       const records = events.slice(start, start + CHUNK).map((event) => toRecord(event));
-      results.push(...(await this.store.insertMany(records, connection)));
+      results.push(...(await this.events.insertMany(records, connection)));
     }
     return results;
   }

@@ -8,8 +8,8 @@ const MAX_WAITING_CHARACTERS = 64 * 1024 * 1024;
 const MAX_FLUSHED = 1000;
 const MAX_FLUSHED_CHARACTERS = 4 * 1024 * 1024;
 
-/** Milliseconds that an item may wait for its flush: a database that fails slowly must not make callers hang. */
-const MAX_WAIT_MS = 5000;
+/** Milliseconds that anything may wait to be stored: a database that fails slowly must not make callers hang. */
+export const MAX_WAIT_MS = 5000;
 
 interface Waiting<Item, Result> {
   item: Item;
@@ -94,7 +94,8 @@ export class WriteQueue<Item, Result> {
   }
 }
 
-function tooManyWaiting(): AppError {
+/** Said to who comes when too much is waiting, or has waited for too long. */
+export function tooManyWaiting(): AppError {
   return new AppError('unavailable', 'Too many events are waiting to be stored; try again.');
 }
 
