@@ -1,11 +1,12 @@
 // What the specs of the embedded PostgreSQL share: a folder for each test, and nothing left of it afterwards.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmod, mkdtemp, readdir, readFile, readlink, rm, stat } from 'node:fs/promises';
+import { chmod, mkdtemp, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Client } from 'pg';
+import { listProcesses } from './process-list';
 import { EmbeddedPostgres, EmbeddedPostgresError } from '../../libs/platform/src/embedded-postgres/embedded-postgres';
 
 export const isRoot = process.getuid?.() === 0;
@@ -113,18 +114,6 @@ export async function until(condition: () => boolean | Promise<boolean>): Promis
     if (Date.now() > deadline) throw new Error(`Waited in vain for ${condition.toString()}`);
     await delay(20);
   }
-}
-
-/** Every process working in the folder or started with its name, PostgreSQL's background processes too. */
-export async function listProcesses(where: string): Promise<number[]> {
-  const pids = (await readdir('/proc')).map(Number).filter((pid) => pid > 0 && pid !== process.pid);
-  const belongs = async (pid: number): Promise<boolean> => {
-    const cwd = await readlink(`/proc/${pid}/cwd`).catch(() => '');
-    const command = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
-    return cwd.startsWith(where) || command.includes(where);
-  };
-  const found = await Promise.all(pids.map(belongs));
-  return pids.filter((_, index) => found[index]);
 }
 
 export const cluster = (): string => path.join(dataDir, 'cluster');

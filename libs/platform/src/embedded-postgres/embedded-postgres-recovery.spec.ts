@@ -9,7 +9,6 @@ import {
   kill,
   killGroup,
   listen,
-  listProcesses,
   messages,
   pidFile,
   postmaster,
@@ -19,6 +18,7 @@ import {
   start,
   until,
 } from '../../../../test/support/embedded-cluster';
+import { listProcesses } from '../../../../test/support/process-list';
 
 describe('a PostgreSQL whose parent was killed', () => {
   it('is taken over with its data and stopped by the new owner', async () => {

@@ -9,7 +9,6 @@ import {
   isRoot,
   killGroup,
   listen,
-  listProcesses,
   messages,
   mode,
   postmaster,
@@ -19,6 +18,7 @@ import {
   start,
   until,
 } from '../../../../test/support/embedded-cluster';
+import { listProcesses } from '../../../../test/support/process-list';
 
 describe('a first start', () => {
   it('serves a UTF-8 database of its own with the settings asked for', async () => {
