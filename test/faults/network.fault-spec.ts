@@ -1,0 +1,106 @@
+import { useProcesses, type ApiProcess } from '../support/api-process';
+import { useDatabases } from '../support/databases';
+import { send, type Answer } from '../support/http';
+import { startRedis, until } from '../support/services';
+import { Load } from './support/load';
+import { startTcpProxy, type TcpProxy, type NetworkCondition } from './support/tcp-proxy';
+
+const EVENT = { event_type: 'network', severity: 'info', message: 'through the network' };
+
+/** Acknowledged events before and after each fault. */
+const BETWEEN = 100;
+
+const FAULTS: [name: string, condition: NetworkCondition][] = [
+  ['lets nothing through', { kind: 'black hole' }],
+  ['resets connections', { kind: 'reset' }],
+];
+
+describe('the network', () => {
+  const launch = useProcesses();
+  const createDatabase = useDatabases();
+  const stops: (() => Promise<void>)[] = [];
+
+  afterEach(async () => {
+    for (const stop of stops.splice(0)) await stop();
+  });
+
+  async function startProxy(target: string): Promise<TcpProxy> {
+    const proxy = await startTcpProxy(target);
+    stops.push(proxy.stop);
+    return proxy;
+  }
+
+  function startLoad(api: ApiProcess): Load {
+    const load = new Load(() => [api.url]);
+    stops.unshift(() => load.abandon());
+    return load;
+  }
+
+  const get = (api: ApiProcess, path: string): Promise<Answer> => send('GET', api.url + path);
+  const post = (api: ApiProcess): Promise<Answer> => send('POST', `${api.url}/api/events`, { json: EVENT });
+
+  describe('to PostgreSQL', () => {
+    it.each(FAULTS)('%s: 503 in time, nothing acknowledged is lost, and it goes on by itself', async (_name, fault) => {
+      const { url } = await createDatabase();
+      const proxy = await startProxy(url);
+      const api = await launch({ DATABASE_URL: proxy.through(url), CACHE: 'off' }).listening();
+      const load = startLoad(api);
+      await load.more(BETWEEN);
+      proxy.set(fault);
+      for (const answer of await Promise.all([get(api, '/api/events'), get(api, '/api/events/stats'), post(api)])) {
+        expect([answer.status, answer.headers.get('retry-after')]).toEqual([503, expect.stringMatching(/^[1-9]\d*$/)]);
+      }
+      expect((await get(api, '/health/live')).status).toBe(200);
+      expect((await get(api, '/health/ready')).status).toBe(503);
+      proxy.set({ kind: 'clear' });
+      await until(async () => (await get(api, '/health/ready')).status === 200, 'it is ready again', 30_000);
+      await load.more(BETWEEN);
+      await load.stop();
+      expect([load.wrong, load.statuses.get(0)]).toEqual([[], undefined]);
+      expect(await load.compare(url)).toMatchObject({ lost: [], duplicates: [] });
+    });
+
+    it('is slow: everything is answered, only later', async () => {
+      const { url } = await createDatabase();
+      const proxy = await startProxy(url);
+      const api = await launch({ DATABASE_URL: proxy.through(url), CACHE: 'off' }).listening();
+      proxy.set({ kind: 'delay', ms: 50 });
+      const load = startLoad(api);
+      await load.more(BETWEEN);
+      expect((await get(api, '/api/events?limit=1')).status).toBe(200);
+      await load.stop();
+      expect([...load.statuses.keys()]).toEqual([201]);
+      expect(await load.compare(url)).toMatchObject({ lost: [], duplicates: [] });
+    });
+  });
+
+  describe('to Redis', () => {
+    it.each(FAULTS)('%s: answers are right, health says degraded, and it is used again', async (_name, fault) => {
+      const { url } = await createDatabase();
+      const redis = await startRedis();
+      stops.push(() => redis.stop());
+      const proxy = await startProxy(redis.url);
+      const api = await launch({ DATABASE_URL: url, CACHE: 'redis', REDIS_URL: proxy.through(redis.url) }).listening();
+      const created = await post(api);
+      const path = created.headers.get('location') ?? '';
+      expect((await get(api, path)).text).toBe(created.text);
+      proxy.set(fault);
+      for (let round = 0; round < 20; round++) {
+        const message = `round ${round}`;
+        const changed = await send('PATCH', api.url + path, { json: { message } });
+        expect([changed.status, (await get(api, path)).text]).toEqual([200, changed.text]);
+        expect((await post(api)).status).toBe(201);
+      }
+      const health = await get(api, '/health');
+      expect([health.status, (health.body as { status: string }).status]).toEqual([200, 'degraded']);
+      const warnings = api
+        .output()
+        .split('\n')
+        .filter((line) => line.includes('Redis is not available'));
+      expect(warnings).toHaveLength(1);
+      proxy.set({ kind: 'clear' });
+      await until(() => api.output().includes('Redis is used again'), 'Redis is used again', 30_000);
+      expect((await get(api, path)).body).toMatchObject({ message: 'round 19' });
+    });
+  });
+});
