@@ -1,9 +1,9 @@
-import { Client } from 'pg';
 import { useProcesses } from '../support/api-process';
 import { query, useDatabases } from '../support/databases';
 import { EVENT, type EventBody } from '../support/events';
 import { send } from '../support/http';
 import { until } from '../support/services';
+import { lockEvents } from '../support/table-lock';
 
 interface Run {
   id: string;
@@ -107,18 +107,15 @@ describe('the life of a process', () => {
     const variables = { DATABASE_URL: url, DATABASE_STATEMENT_TIMEOUT_MS: '60000' };
     const process = await launch(variables).listening();
     await until(async () => (await eventsOf(url, 'system_startup')).length === 1, 'the start is recorded');
-    const blocker = new Client({ connectionString: url });
-    await blocker.connect();
+    const lock = await lockEvents({ databaseUrl: url });
     try {
-      await blocker.query('BEGIN; LOCK TABLE system_events IN EXCLUSIVE MODE');
       // One for each way to store an event, as all that comes one way waits in one statement.
       const posts = [
         send('POST', `${process.url}/api/events`, { json: EVENT }),
         send('POST', `${process.url}/api/events`, { json: EVENT, headers: { 'idempotency-key': 'waits' } }),
         send('POST', `${process.url}/api/events/batch`, { json: [EVENT] }),
       ];
-      const waiting = `SELECT FROM pg_locks WHERE NOT granted AND relation = 'system_events'::regclass`;
-      await until(async () => (await query(url, waiting)).length === 3, 'the requests wait for the table');
+      await lock.waiters(3);
 
       const ended = process.stop('SIGTERM');
       const refuses = (): Promise<boolean> =>
@@ -127,7 +124,7 @@ describe('the life of a process', () => {
           () => true,
         );
       await until(refuses, 'it takes no new connections');
-      await blocker.query('COMMIT');
+      await lock.release();
 
       const answers = await Promise.all(posts);
       expect(answers.map(({ status }) => status)).toEqual([201, 201, 200]);
@@ -136,7 +133,7 @@ describe('the life of a process', () => {
       expect(stored).toHaveLength(3);
       expect(await eventsOf(url, 'system_shutdown')).toHaveLength(1);
     } finally {
-      await blocker.end();
+      await lock.release();
     }
   });
 

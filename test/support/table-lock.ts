@@ -1,4 +1,5 @@
 import { Client } from 'pg';
+import { query } from './databases';
 import { until } from './services';
 import type { TestApp } from './test-app';
 
@@ -11,19 +12,27 @@ export interface TableLock {
   release(): Promise<void>;
 }
 
-const WAITERS = `SELECT pid FROM pg_locks WHERE relation = $1::regclass AND NOT granted`;
+// Of this database: its clones, in use by other suites, have tables of the same oid.
+const WAITERS = `SELECT pid FROM pg_locks JOIN pg_database ON pg_database.oid = database
+  WHERE datname = current_database() AND relation = $1::regclass AND NOT granted`;
+
+/** An application, in the process of the test or in one of its own, by its database. */
+type Subject = Pick<TestApp, 'databaseUrl'>;
 
 /** Locks `system_events` until it is told to release it. */
-export const lockEvents = (api: TestApp): Promise<TableLock> => lockTable(api, 'system_events');
+export const lockEvents = (subject: Subject): Promise<TableLock> => lockTable(subject, 'system_events');
 
 /** Locks a table until it is told to release it. */
-export async function lockTable(api: TestApp, table: 'system_events' | 'idempotency_keys'): Promise<TableLock> {
-  const client = new Client({ connectionString: api.databaseUrl });
+export async function lockTable(
+  { databaseUrl }: Subject,
+  table: 'system_events' | 'idempotency_keys',
+): Promise<TableLock> {
+  const client = new Client({ connectionString: databaseUrl });
   await client.connect();
   await client.query('BEGIN');
   await client.query(`LOCK TABLE ${table} IN ACCESS EXCLUSIVE MODE`);
   const waiters = async (): Promise<number[]> =>
-    (await api.sql<{ pid: number }>(WAITERS, [table])).map(({ pid }) => pid);
+    (await query<{ pid: number }>(databaseUrl, WAITERS, [table])).map(({ pid }) => pid);
   return {
     waiters: async (count = 1) => {
       let found: number[] = [];
@@ -31,7 +40,7 @@ export async function lockTable(api: TestApp, table: 'system_events' | 'idempote
       return found;
     },
     terminateWaiters: async () => {
-      await api.sql('SELECT pg_terminate_backend(pid) FROM unnest($1::int[]) AS pid', [await waiters()]);
+      await query(databaseUrl, 'SELECT pg_terminate_backend(pid) FROM unnest($1::int[]) AS pid', [await waiters()]);
     },
     release: () => client.end(),
   };
