@@ -22,7 +22,7 @@ export class EventDeletionController {
   @Delete()
   @ApiOperation({ operationId: 'deleteEvents', summary: 'Delete events by filters', description: DESCRIPTION })
   @ApiResponse({ status: 200, description: 'How many events were deleted, or would be.', type: DeletionDto })
-  @ApiProblems('payload_too_large', 'unsupported_media_type', filterRequired(), INTERRUPTED)
+  @ApiProblems('malformed', 'payload_too_large', 'unsupported_media_type', filterRequired(), INTERRUPTED)
   async delete(@Query() query: DeleteEventsQueryDto, @Req() { raw }: FastifyRequest): Promise<DeletionDto> {
     return { deleted: await this.deletion.delete(query, () => raw.socket.destroyed) };
   }

@@ -1545,6 +1545,25 @@ export interface operations {
                     "application/json": components["schemas"]["Deletion"];
                 };
             };
+            /** @description The request cannot be read: its body is no JSON, no UTF-8 or holds a lone surrogate, or its path is not percent-encoded well. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Bad Request",
+                     *       "status": 400,
+                     *       "detail": "The request body is not valid JSON.",
+                     *       "instance": "/api/events",
+                     *       "request_id": "0f4a7c7e-2f0e-4bd7-9a57-55a5f2b9e0ab"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description The service wants a token and the request has none, or another. */
             401: {
                 headers: {

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { IncomingMessage } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { LogController, type FastifyReply, type FastifyRequest } from 'fastify';
@@ -71,7 +71,7 @@ function requestId(request: IncomingMessage): string {
 
 // What Node's HTTP parser refuses never becomes a request: the answer is written to the socket itself.
 function answerBrokenRequest(error: Error & { code?: string }, socket: Duplex): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) {
+  if (error.code === 'ECONNRESET' || !socket.writable || owesAnswer(socket)) {
     socket.destroy();
     return;
   }
@@ -86,6 +86,12 @@ function answerBrokenRequest(error: Error & { code?: string }, socket: Duplex): 
   };
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
   socket.end(`HTTP/1.1 ${statusOf(problem.kind)} ${toProblem(problem, '', '').title}\r\n${lines.join('')}\r\n${body}`);
+}
+
+// To a whole request in front of what is broken: it would take a refusal for its own. Node's server keeps the answer
+// that is next on the socket, and asks it before it writes an answer of its own to a client error.
+function owesAnswer(socket: Duplex & { _httpMessage?: ServerResponse | null }): boolean {
+  return socket._httpMessage?.req.complete === true;
 }
 
 function describeParserError(code: string | undefined): [ErrorKind, string] {

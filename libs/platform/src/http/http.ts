@@ -54,7 +54,7 @@ export async function configureHttp(app: NestFastifyApplication, config: HttpCon
   }
   if (config.rateLimitPerMinute > 0) await limitRate(server, config.rateLimitPerMinute);
   if (config.apiToken !== undefined) server.addHook('onRequest', requireToken(config.apiToken));
-  server.addHook('onRequest', refuseBrokenQueries);
+  server.addHook('onRequest', refuseBrokenTargets);
   await server.register(fastifyCompress, {
     threshold: COMPRESSION_THRESHOLD,
     customTypes: COMPRESSIBLE,
@@ -83,14 +83,24 @@ async function limitRate(server: FastifyInstance, perMinute: number): Promise<vo
   server.addHook('onRequest', server.rateLimit());
 }
 
-// The parser of queries would take a broken escape for text, and a filter by it would silently match nothing.
-function refuseBrokenQueries({ url }: FastifyRequest, _reply: FastifyReply, done: HookHandlerDoneFunction): void {
+// Before a body is read, or its type judged.
+function refuseBrokenTargets(request: FastifyRequest, _reply: FastifyReply, done: HookHandlerDoneFunction): void {
+  const { url, is404 } = request;
   const start = url.indexOf('?');
-  try {
-    if (start !== -1) decodeURIComponent(url.slice(start));
-    done();
-  } catch {
+  if (start !== -1 && !isPercentEncoded(url.slice(start))) {
     done(new AppError('malformed', 'The query is not percent-encoded UTF-8.'));
+  } else {
+    done(is404 ? new AppError('not_found', 'There is nothing at this path.') : undefined);
+  }
+}
+
+// The parser of queries would take a broken escape for text, and a filter by it would silently match nothing.
+function isPercentEncoded(text: string): boolean {
+  try {
+    decodeURIComponent(text);
+    return true;
+  } catch {
+    return false;
   }
 }
 

@@ -76,7 +76,6 @@ export const RequestContent = createParamDecorator((_data: unknown, context: Exe
 export function readBodies(server: FastifyInstance): void {
   server.removeAllContentTypeParsers();
   server.addContentTypeParser('*', async (request: FastifyRequest, payload: IncomingMessage) => {
-    if (request.is404) return undefined;
     const rules = request.routeOptions.config.body ?? JSON_BODY;
     refuseEncodings(request);
     const type = typeOf(request, rules);
