@@ -18,3 +18,10 @@ export function testEnvironment(): TestEnvironment {
   if (!published) throw new Error('the test run has no services: start it through Jest');
   return JSON.parse(published) as TestEnvironment;
 }
+
+/** The seed of the requests that the fault suites make: `FAULTS_SEED`, to repeat a run or to try another one. */
+export function faultsSeed(): number {
+  const seed = Number(process.env.FAULTS_SEED ?? 20_260_131);
+  if (!Number.isInteger(seed)) throw new Error('FAULTS_SEED must be an integer');
+  return seed;
+}

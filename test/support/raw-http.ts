@@ -8,12 +8,15 @@ export interface RawAnswer {
   body: string;
 }
 
-/** Sends `text` as it stands, what no HTTP client would send included, and reads until the server closes. */
-export async function sendRaw(url: string, text: string): Promise<RawAnswer> {
+/**
+ * Sends `text` as it stands, what no HTTP client would send included, and reads until the server closes; `end` says that
+ * nothing more comes.
+ */
+export async function sendRaw(url: string, text: string | Uint8Array, { end = false } = {}): Promise<RawAnswer> {
   const { hostname, port } = new URL(url);
   const received = await new Promise<string>((resolve, reject) => {
     let answer = '';
-    const socket = connect(Number(port), hostname, () => socket.write(text));
+    const socket = connect(Number(port), hostname, () => (end ? socket.end(text) : socket.write(text)));
     socket.setEncoding('utf8');
     socket.on('data', (chunk: string) => (answer += chunk));
     socket.once('close', () => resolve(answer));
