@@ -35,7 +35,7 @@ export class RetentionDto {
   policy: Partial<Record<Severity, number>>;
 
   @ApiProperty({
-    oneOf: [{ $ref: '#/components/schemas/RetentionRun' }, { type: 'null' }],
+    anyOf: [{ $ref: '#/components/schemas/RetentionRun' }, { type: 'null' }],
     description: 'The last deletion of old events that came to its end, in any process; null before the first.',
     example: { at: '2026-01-31T09:30:00.123Z', deleted: 1284, ms: 356 },
   })

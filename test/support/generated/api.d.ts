@@ -777,7 +777,7 @@ export interface components {
              *       "ms": 356
              *     }
              */
-            last_run: (components["schemas"]["RetentionRun"] | null) & (components["schemas"]["RetentionRun"] | null);
+            last_run: components["schemas"]["RetentionRun"] | null;
             /**
              * Format: date-time
              * @description When the next one is due, now when one is due or under way; null when everything is kept for ever.
