@@ -142,5 +142,7 @@ async function deleteRows(manager: EntityManager, rows: LockedRow[]): Promise<nu
 function interrupted(error: unknown, deleted: number): unknown {
   const fault = databaseFault(error) ?? error;
   if (!(fault instanceof AppError) || fault.kind !== 'unavailable' || deleted === 0) return fault;
-  return new AppError('unavailable', `${fault.message} ${deleted} events were deleted before.`, { cause: fault });
+  return new AppError('unavailable', `${fault.message} ${deleted} events were deleted before.`, {
+    cause: fault.cause,
+  });
 }

@@ -1,5 +1,13 @@
 import { Injectable } from '@nestjs/common';
-import { AppError, databaseFault, DatabaseService, execute, Statement, type Connection } from '@app/platform';
+import {
+  AppError,
+  databaseFault,
+  DatabaseService,
+  execute,
+  inTransaction,
+  Statement,
+  type Connection,
+} from '@app/platform';
 import { EVENT_JSON, type StoredEvent } from './event-json';
 import type { CreateEventDto } from './events.dto';
 import { parseTimestamp } from './timestamp';
@@ -100,13 +108,15 @@ export async function eachOrAlone<Item, Result>(
   work: Work<Item, Result>,
 ): Promise<(Result | AppError)[]> {
   if (items.length === 0) return [];
-  try {
-    return await work(items, (send) => send(database.pool));
-  } catch (error) {
-    const fault = dataFaultOf(error);
-    if (items.length === 1) return [fault];
-    return database.transaction((connection) => eachOrAloneWithin(connection, items, work));
-  }
+  return database.onConnection(async (connection) => {
+    try {
+      return await work(items, (send) => send(connection));
+    } catch (error) {
+      const fault = dataFaultOf(error);
+      if (items.length === 1) return [fault];
+      return inTransaction(connection, () => eachOrAloneWithin(connection, items, work));
+    }
+  });
 }
 
 async function eachOrAloneWithin<Item, Result>(

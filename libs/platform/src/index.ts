@@ -8,6 +8,7 @@ export { DatabaseModule } from './database/database.module';
 export { DatabaseServer } from './database/database-server.module';
 export { DatabaseService } from './database/database.service';
 export { execute, Statement, type Connection } from './database/statement';
+export { inTransaction } from './database/transaction';
 export { EmbeddedPostgres, EmbeddedPostgresError } from './embedded-postgres/embedded-postgres';
 export { AppError, invalid, type FieldError } from './http/app-error';
 export { BackgroundTask } from './background/background-task';

@@ -60,6 +60,27 @@ function isOfConnection(error: Error & { code?: unknown }): boolean {
   return CONNECTION_CODES.has(String(error.code)) || CONNECTION_MESSAGES.test(error.message);
 }
 
+/** Whether the database could not be reached, or not serve; of an error of its own, or the `AppError` made of one. */
+export function isUnavailable(error: unknown): boolean {
+  const fault = databaseFault(error) ?? error;
+  return fault instanceof AppError && fault.kind === 'unavailable';
+}
+
+/** Classes of SQLSTATE after which a connection is of no use: it is gone, or leads to a server that only reads. */
+const END_OF_CONNECTION = /^(?:08|25|57P)/;
+
+/** Whether the connection that an error came from is of no use any more: it is lost, or a statement may still run on it. */
+export function breaksConnection(error: unknown): boolean {
+  if (!isUnavailable(error)) return false;
+  const cause = innermost(error);
+  return !(cause instanceof DatabaseError) || END_OF_CONNECTION.test(cause.code ?? '');
+}
+
+function innermost(error: unknown): unknown {
+  if (error instanceof AppError) return innermost(error.cause);
+  return error instanceof QueryFailedError ? (error as QueryFailedError).driverError : error;
+}
+
 /** The `AppError` of a database that cannot be reached, or does not answer in time. */
 export function unavailable(cause: Error): AppError {
   const state = TOO_SLOW.test(cause.message) ? 'did not answer in time' : 'is not available at the moment';

@@ -8,8 +8,8 @@ import type { Config } from '../config/config';
 import { CONFIG } from '../config/config.module';
 import { AppError } from '../http/app-error';
 import { MigrationDataSource, type Schema } from './data-source';
-import { databaseFault, unavailable, UNDEFINED_TABLE } from './database-fault';
-import { execute } from './statement';
+import { breaksConnection, isUnavailable, unavailable, UNDEFINED_TABLE } from './database-fault';
+import { inTransaction } from './transaction';
 
 /** Injection token of the entities and migrations. */
 export const SCHEMA = Symbol('SCHEMA');
@@ -83,7 +83,17 @@ export class DatabaseService implements OnApplicationBootstrap, OnModuleDestroy 
    *
    * @throws what `work` throws; AppError `unavailable`
    */
-  async transaction<T>(work: (connection: PoolClient) => Promise<T>): Promise<T> {
+  transaction<T>(work: (connection: PoolClient) => Promise<T>): Promise<T> {
+    return this.onConnection((connection) => inTransaction(connection, () => work(connection)));
+  }
+
+  /**
+   * Runs `work` on a connection of its own. Unlike on the pool, a statement starts when the one before has come to its
+   * end: the locks of one that failed may outlive its error.
+   *
+   * @throws what `work` throws, and closes the connection when that broke it; AppError `unavailable`
+   */
+  async onConnection<T>(work: (connection: PoolClient) => Promise<T>): Promise<T> {
     const connection = await this.pool.connect().catch((cause: Error) => {
       throw unavailable(cause);
     });
@@ -92,12 +102,9 @@ export class DatabaseService implements OnApplicationBootstrap, OnModuleDestroy 
     const markBroken = (error: Error): void => void (broken = error);
     connection.on('error', markBroken);
     try {
-      await execute(connection, 'BEGIN');
-      const result = await work(connection);
-      await execute(connection, 'COMMIT');
-      return result;
+      return await work(connection);
     } catch (error) {
-      await execute(connection, 'ROLLBACK').catch(markBroken);
+      if (breaksConnection(error)) markBroken(error as Error);
       throw error;
     } finally {
       connection.off('error', markBroken);
@@ -144,8 +151,7 @@ export class DatabaseService implements OnApplicationBootstrap, OnModuleDestroy 
 
   // Away is a matter of time; what else goes wrong, a migration above all, is a matter for a human.
   private report(error: unknown, reason: string): void {
-    if (databaseFault(error)?.kind === 'unavailable')
-      this.logger.warn(`database not available, trying again: ${reason}`);
+    if (isUnavailable(error)) this.logger.warn(`database not available, trying again: ${reason}`);
     else this.logger.error(`database cannot be used, trying again: ${reason}`);
   }
 
