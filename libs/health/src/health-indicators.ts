@@ -34,14 +34,14 @@ export class HealthIndicators {
       .withTimeout(TIME_LIMIT.migrations);
   }
 
-  /** Degraded, never down, when Redis does not answer: the database then serves every read. */
+  /** Degraded, never down, when Redis is not used or refuses to store: the database then serves every read. */
   async redisCache(): Promise<HealthIndicatorResult<'redis'>> {
     const check = this.indicators.check('redis');
     if (this.config.cache.mode !== 'redis') return check.up({ configured: false });
     const { redis } = await check.attempt(() => this.cache.ping()).withTimeout(TIME_LIMIT.redis);
     return redis.status === 'up'
       ? { redis }
-      : check.degraded({ message: 'Redis does not answer; reads go to the database' });
+      : check.degraded({ message: `${redis.message}; reads go to the database` });
   }
 }
 

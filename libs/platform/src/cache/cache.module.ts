@@ -50,7 +50,8 @@ async function createRedisStore({ mode, redisUrl, prefix }: CacheConfig): Promis
     autoResendUnfulfilledCommands: false,
     maxRetriesPerRequest: 1,
     connectTimeout: 500,
-    commandTimeout: 200,
+    // For the first words on a connection; the store has a limit of its own for the others.
+    commandTimeout: 1000,
     // Disconnecting is what is left when `quit` has failed: there is nobody to wait for.
     disconnectTimeout: 0,
     retryStrategy: (attempt) => Math.min(attempt * 100, 2000),
@@ -59,9 +60,12 @@ async function createRedisStore({ mode, redisUrl, prefix }: CacheConfig): Promis
   redis.on('error', () => undefined);
   await redis.connect().catch(() => undefined);
   const logger = new Logger(RedisStore.name);
-  return new RedisStore(redis, epochKeyOf(prefix), (available, reason) => {
-    if (available) logger.log(`Redis is used again: ${reason}`);
-    else logger.warn(`Redis is not available, reading from the database: ${reason}`);
+  return new RedisStore(redis, epochKeyOf(prefix), {
+    changed: (available, reason) => {
+      if (available) logger.log(`Redis is used again: ${reason}`);
+      else logger.warn(`Redis is not available, reading from the database: ${reason}`);
+    },
+    foreign: (key) => logger.warn(`a value that is not ours was read past in Redis, under ${key} or a lease of it`),
   });
 }
 

@@ -3,7 +3,7 @@ import type { INestApplicationContext } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { Redis } from 'ioredis';
 import { testEnvironment } from '../../../../test/support/environment';
-import { until } from '../../../../test/support/services';
+import { freePort, until } from '../../../../test/support/services';
 import { loadConfig } from '../config/config';
 import { ConfigModule } from '../config/config.module';
 import { CacheModule } from './cache.module';
@@ -45,8 +45,8 @@ describe('CacheService', () => {
     await redis.quit();
   });
 
-  async function cacheOf(mode: string): Promise<CacheService> {
-    const config = loadConfig({ CACHE: mode, CACHE_PREFIX: prefix, REDIS_URL: testEnvironment().redisUrl });
+  async function cacheOf(mode: string, redisUrl = testEnvironment().redisUrl): Promise<CacheService> {
+    const config = loadConfig({ CACHE: mode, CACHE_PREFIX: prefix, REDIS_URL: redisUrl });
     const module = { module: class Process {}, imports: [ConfigModule.forRoot(config), CacheModule] };
     const context = await NestFactory.createApplicationContext(module, { logger: false });
     contexts.push(context);
@@ -139,6 +139,22 @@ describe('CacheService', () => {
     const unused = loaderOf('not asked');
     expect(await one.getOrLoad('key', MINUTE, unused)).toBe('new');
     expect(unused).not.toHaveBeenCalled();
+  });
+
+  it('loads for one reader, then for all who came meanwhile, while Redis is away', async () => {
+    const cache = await cacheOf('redis', `redis://127.0.0.1:${await freePort()}`);
+    const first = new SlowLoader();
+    const reader = cache.getOrLoad('key', MINUTE, first.load);
+    await until(() => first.calls > 0, 'the loading has begun');
+    const next = loaderOf('new');
+    const others = Array.from({ length: 200 }, () => cache.getOrLoad('key', MINUTE, next));
+    await until(async () => (await cache.getOrLoad('other key', MINUTE, loaderOf('other'))) === 'other', 'all wait');
+    expect(next).not.toHaveBeenCalled();
+    first.finish('old');
+    expect(await reader).toBe('old');
+    expect(new Set(await Promise.all(others))).toEqual(new Set(['new']));
+    expect(next).toHaveBeenCalledTimes(1);
+    expect(await cache.getOrLoad('key', MINUTE, loaderOf('newer'))).toBe('newer');
   });
 
   it('keeps nothing when it is off', async () => {

@@ -30,6 +30,8 @@ export class CacheService {
   private readonly epochKey: string;
   private readonly tokens = new Map<string, Promise<string | undefined>>();
   private readonly loads = new Map<string, Promise<string>>();
+  private readonly unkept = new Map<string, Promise<string>>();
+  private readonly waiting = new Map<string, Promise<string>>();
 
   /** @param cache `undefined` is no cache: everything is loaded */
   constructor(
@@ -57,7 +59,7 @@ export class CacheService {
       this.token(cache, epochKey, epoch, EPOCH_TTL_MS),
       this.token(cache, leaseKey, lease, ttlMs * LEASE_TTL_FACTOR),
     ]);
-    if (tokens.includes(undefined)) return load();
+    if (tokens.includes(undefined)) return this.loadNext(key, load);
     const grant = `${tokens.join(' ')}\n`;
     return joined(this.loads, `${key}\n${grant}`, () => this.fill(cache, valueKey, ttlMs, grant, load));
   }
@@ -71,7 +73,7 @@ export class CacheService {
   /**
    * Resolves when the cache can be read and written.
    *
-   * @throws whatever its client says
+   * @throws Error with the reason, in words for anybody
    */
   async ping(): Promise<void> {
     await this.cache?.set(this.valueKey('ping'), '', PING_TTL_MS);
@@ -84,6 +86,18 @@ export class CacheService {
     return joined(this.tokens, key, async () => {
       const token = randomUUID();
       return cache.set(key, token, ttlMs).catch(() => undefined);
+    });
+  }
+
+  // Without a lease a load that is under way may be of before a change; the next one can be shared. Readers of a key then
+  // take one connection at a time, however many they are.
+  private loadNext(key: string, load: () => Promise<string>): Promise<string> {
+    const running = this.unkept.get(key);
+    if (running === undefined && !this.waiting.has(key)) return joined(this.unkept, key, load);
+    return joined(this.waiting, key, async () => {
+      await running?.catch(() => undefined);
+      this.waiting.delete(key);
+      return joined(this.unkept, key, load);
     });
   }
 
@@ -114,7 +128,9 @@ export class CacheService {
 function joined<T>(running: Map<string, Promise<T>>, key: string, work: () => Promise<T>): Promise<T> {
   const existing = running.get(key);
   if (existing) return existing;
-  const started = work().finally(() => running.delete(key));
+  const started = work().finally(() => {
+    if (running.get(key) === started) running.delete(key);
+  });
   running.set(key, started);
   return started;
 }

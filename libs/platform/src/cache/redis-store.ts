@@ -2,8 +2,30 @@ import { redisInsStore } from 'cache-manager-ioredis-yet';
 import type Redis from 'ioredis';
 import type { KeyvStoreAdapter, StoredData } from 'keyv';
 
+/** Milliseconds that a command may take. */
+const TIME_LIMIT_MS = 200;
+
+const TIMED_OUT = 'Command timed out';
+
 /** Milliseconds between two attempts to use Redis again. */
 const RETRY_MS = 250;
+
+/** Milliseconds between two warnings of foreign values: whoever writes them may do so all the time. */
+const FOREIGN_WARNING_MS = 60_000;
+
+/** How a value begins that Keyv has written. */
+const OURS = '{"value":';
+
+/** Stands for a value that could not even be read. */
+const FOREIGN = Symbol('foreign');
+
+/** Who is told what becomes of Redis. */
+export interface RedisObserver {
+  /** Once when Redis becomes unavailable, and once when it is used again. */
+  changed: (available: boolean, reason: string) => void;
+  /** A value that is not ours was read past, under this key or that of a lease; at most once a minute. */
+  foreign: (key: string) => void;
+}
 
 /** What cache-manager-ioredis-yet offers; its own types extend one that cache-manager 7 no longer has. */
 interface IoredisStore {
@@ -22,20 +44,21 @@ export class RedisStore implements KeyvStoreAdapter {
   opts: unknown;
   namespace?: string;
   private readonly redis: IoredisStore;
-  private usable = true;
+  /** Why Redis is not used, in words for anybody; `undefined` while it is. */
+  private problem: string | undefined;
   private missedRemoval = false;
   private timer: NodeJS.Timeout | undefined;
   // A Redis that comes back may be one that was restarted from an older state.
-  private readonly onClose = (): void => this.giveUp('the connection was lost');
+  private readonly onClose = (): void => this.giveUp(new Error('the connection was lost'));
+  private nextForeignWarning = 0;
 
   /**
    * @param epochKey the key whose removal makes every cached value void
-   * @param onChange told once when Redis becomes unavailable, and once when it is used again
    */
   constructor(
     private readonly client: Redis,
     private readonly epochKey: string,
-    private readonly onChange: (available: boolean, reason: string) => void,
+    private readonly observer: RedisObserver,
   ) {
     this.redis = redisInsStore(client) as unknown as IoredisStore;
     client.on('close', this.onClose);
@@ -45,8 +68,12 @@ export class RedisStore implements KeyvStoreAdapter {
     return this.run(() => this.redis.get(key)) as Promise<StoredData<Value> | undefined>;
   }
 
+  /** What is not ours is missing, and replaced by what is stored next. */
   async getMany<Value>(keys: string[]): Promise<StoredData<Value | undefined>[]> {
-    return this.run(() => this.redis.mget(...keys)) as Promise<StoredData<Value | undefined>[]>;
+    const values = await this.run(() => this.read(keys));
+    if (values.every(isOurs)) return values as StoredData<Value | undefined>[];
+    this.warnOfForeign(keys);
+    return values.map((value) => (isOurs(value) ? value : undefined)) as StoredData<Value | undefined>[];
   }
 
   async set(key: string, value: unknown, ttl?: number): Promise<boolean> {
@@ -60,12 +87,12 @@ export class RedisStore implements KeyvStoreAdapter {
 
   /** Never fails: after a removal that failed, everything is removed before anything is read. */
   async deleteMany(keys: string[]): Promise<boolean> {
-    if (this.usable) {
+    if (this.problem === undefined) {
       try {
-        await this.redis.mdel(...keys);
+        await inTime(() => this.redis.mdel(...keys));
         return true;
       } catch (error) {
-        this.giveUp(reasonOf(error));
+        this.giveUp(error);
       }
     }
     this.missedRemoval = true;
@@ -83,30 +110,48 @@ export class RedisStore implements KeyvStoreAdapter {
 
   /** Makes up for removals that failed, where Redis answers, and ends the connection. */
   async close(): Promise<void> {
-    if (!this.usable) await this.tryAgain();
+    if (this.problem !== undefined) await this.tryAgain();
     clearTimeout(this.timer);
     this.client.off('close', this.onClose);
     // `quit` fails when there is no connection; there is nothing to close then but the attempts to reconnect.
     await this.client.quit().catch(() => this.client.disconnect());
   }
 
-  private async run<T>(command: () => Promise<T>): Promise<T> {
-    if (!this.usable) throw new Error('Redis is not available');
+  // One that is no JSON hides the others; one after the other they are found, a lease before what stands under it.
+  private async read(keys: string[]): Promise<unknown[]> {
     try {
-      return await command();
+      return await this.redis.mget(...keys);
     } catch (error) {
-      // A reply, also one that refuses (out of memory), and a foreign value, which is no JSON, prove that Redis answers.
-      if (!(error instanceof SyntaxError) && !isReply(error)) this.giveUp(reasonOf(error));
-      throw error;
+      if (!(error instanceof SyntaxError)) throw error;
+      return Promise.all(keys.map((key) => this.redis.get(key).catch(unlessForeign)));
     }
   }
 
-  private giveUp(reason: string): void {
+  /** @throws Error whose message is for anybody: nothing of what the client says is repeated */
+  private async run<T>(command: () => Promise<T>): Promise<T> {
+    if (this.problem !== undefined) throw new Error(`Redis is not used: ${this.problem}`);
+    try {
+      return await inTime(command);
+    } catch (error) {
+      // A reply, also one that refuses (out of memory), proves that Redis answers.
+      if (!isReply(error)) this.giveUp(error);
+      throw new Error(`Redis: ${problemOf(error)}`, { cause: error });
+    }
+  }
+
+  private giveUp(error: unknown): void {
     this.missedRemoval = true;
-    if (!this.usable) return;
-    this.usable = false;
-    this.onChange(false, reason);
+    if (this.problem !== undefined) return;
+    this.problem = problemOf(error);
+    this.observer.changed(false, reasonOf(error));
     this.tryLater();
+  }
+
+  private warnOfForeign(keys: string[]): void {
+    const now = performance.now();
+    if (now < this.nextForeignWarning) return;
+    this.nextForeignWarning = now + FOREIGN_WARNING_MS;
+    this.observer.foreign(keys.at(-1) ?? '');
   }
 
   private tryLater(): void {
@@ -118,10 +163,10 @@ export class RedisStore implements KeyvStoreAdapter {
       // Again when a change was made meanwhile: another process may have cached what was before it.
       while (this.missedRemoval) {
         this.missedRemoval = false;
-        await this.client.del(this.epochKey);
+        await inTime(() => this.client.del(this.epochKey));
       }
-      this.usable = true;
-      this.onChange(true, 'it answers again');
+      this.problem = undefined;
+      this.observer.changed(true, 'it answers again');
     } catch {
       this.missedRemoval = true;
       this.tryLater();
@@ -129,8 +174,38 @@ export class RedisStore implements KeyvStoreAdapter {
   }
 }
 
+// The client's own limit also ends commands that were answered in time, where this process had no time to read it:
+// many requests at once would look like a Redis that is away, and all go to the database.
+function inTime<T>(command: () => Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const giveUp = (): void => reject(new Error(TIMED_OUT));
+    // After what has arrived meanwhile was read.
+    const timer = setTimeout(() => setImmediate(giveUp), TIME_LIMIT_MS);
+    void command()
+      .then(resolve, reject)
+      .finally(() => clearTimeout(timer));
+  });
+}
+
 function isReply(error: unknown): boolean {
   return error instanceof Error && error.name === 'ReplyError';
+}
+
+/** What went wrong, without what a client may say of addresses and accounts. */
+function problemOf(error: unknown): string {
+  const reason = reasonOf(error);
+  if (isReply(error)) return `it refuses a command (${/^[A-Z]+/.exec(reason)?.[0] ?? 'ERR'})`;
+  return reason === TIMED_OUT ? 'it does not answer in time' : 'there is no connection';
+}
+
+function isOurs(value: unknown): boolean {
+  return value === undefined || value === null || (typeof value === 'string' && value.startsWith(OURS));
+}
+
+/** A foreign value, where reading it failed as it is no JSON or of another type. */
+function unlessForeign(error: unknown): unknown {
+  if (error instanceof SyntaxError || isReply(error)) return FOREIGN;
+  throw error;
 }
 
 function reasonOf(error: unknown): string {
