@@ -148,12 +148,11 @@ async function readFrom(file: string, start: number): Promise<string> {
   }
 }
 
-/** A full disk takes the log too: then the disk itself is asked. */
+/** A full disk takes the log too, or cuts it short: the disk itself is asked. */
 async function readOutput(cluster: Cluster, start: number): Promise<string> {
   const output = await readFrom(cluster.logFile, start).catch(() => '');
-  if (output !== '') return output;
   const disk = await statfs(cluster.folder).catch(() => undefined);
-  return disk?.bavail === 0 ? 'FATAL:  no space left on the disk' : '';
+  return disk?.bavail === 0 ? `${output}\nFATAL:  No space left on device` : output;
 }
 
 function serverArguments(cluster: Cluster, port: number, settings: Record<string, string>): string[] {
