@@ -91,6 +91,23 @@ describe('the log', () => {
     ]);
   });
 
+  it('tells once why requests are answered with 503, and each of them at info', async () => {
+    const { url } = await createDatabase();
+    const api = await launch({ DATABASE_URL: url, API_TOKEN: TOKEN, CACHE: 'off' }).listening();
+    const bringBack = await takeAway(url);
+    for (let round = 0; round < 5; round++) await ask(api, `away ${round}`, 'GET', '/api/events');
+    await bringBack();
+    await ask(api, 'last', 'GET', '/nothing');
+    const refused = (await requestsUpTo(api, 'last')).filter(({ status }) => status === 503);
+    expect(refused.map(({ level }) => level)).toEqual(Array(5).fill('info'));
+    const reasons = linesOf(api).filter(({ msg }) => msg.includes('503'));
+    expect(reasons.length).toBeLessThan(refused.length);
+    for (const line of reasons)
+      expect(line).toMatchObject({ level: 'warn', reason: expect.stringMatching(/\w/) as string });
+    const told = reasons.map((line) => JSON.stringify({ ...line, time: undefined, request_id: undefined }));
+    expect(new Set(told).size).toBe(told.length);
+  });
+
   it('has no body, token, query or password, whatever goes wrong', async () => {
     const { url } = await createDatabase();
     const password = new URL(url).password;

@@ -29,7 +29,9 @@ export async function createApp(config: Config, logger: Logger): Promise<NestFas
 /** Creates the application and listens; when that fails, all that was started is stopped again. */
 export async function startApp(config: Config, logger: Logger): Promise<NestFastifyApplication> {
   const app = await createApp(config, logger);
-  return closeUnless(app, async () => void (await app.listen(config.http.port, config.http.host)));
+  const { port, host, maxConnections } = config.http;
+  // As many may wait to be accepted as may be open: Node's 511 are too few for services that all come back at once.
+  return closeUnless(app, async () => void (await app.listen({ port, host, backlog: maxConnections })));
 }
 
 async function closeUnless(app: NestFastifyApplication, done: () => Promise<void>): Promise<NestFastifyApplication> {

@@ -9,6 +9,9 @@ const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
 /** Exit codes of a process that a signal ended (POSIX: 128 and the number of the signal). */
 const EXIT_CODES = { SIGTERM: 143, SIGINT: 130, SIGHUP: 129 };
 
+/** Milliseconds from the signal to the end, also where a database or a client hangs: a supervisor would kill later. */
+const SHUTDOWN_LIMIT_MS = 24_000;
+
 /** Ctrl-C can come twice: npm passes on what the terminal has sent to all of its processes. */
 const SAME_SIGNAL_MS = 500;
 
@@ -34,6 +37,7 @@ function stopOnSignal(starting: Promise<INestApplicationContext>, logger: Logger
         return;
       }
       stoppingSince = performance.now();
+      setTimeout(() => leave(logger), SHUTDOWN_LIMIT_MS).unref();
       starting
         // The interface leaves the signal out that the class takes and hands to the hooks.
         .then((app) => (app as NestApplicationContext).close(signal))
@@ -46,6 +50,12 @@ function stopOnSignal(starting: Promise<INestApplicationContext>, logger: Logger
         );
     });
   }
+}
+
+// All that was acknowledged is stored; what hangs is not, the end of this run among it, which another will report.
+function leave(logger: Logger): void {
+  logger.error(`the shutdown takes longer than ${SHUTDOWN_LIMIT_MS / 1000} s: leaving without waiting any longer`);
+  process.exit(1);
 }
 
 main().catch((error: unknown) => {

@@ -1233,7 +1233,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The database is away. */
+            /** @description The database is away, or too much is waiting already. */
             503: {
                 headers: {
                     /**
@@ -1475,7 +1475,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The database is away. */
+            /** @description The database is away, or too much is waiting already. */
             503: {
                 headers: {
                     /**
@@ -1694,7 +1694,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The database is away. */
+            /** @description The database is away, or too much is waiting already. */
             503: {
                 headers: {
                     /**
@@ -1847,7 +1847,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The database is away. */
+            /** @description The database is away, or too much is waiting already. */
             503: {
                 headers: {
                     /**
@@ -2033,7 +2033,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The database is away. */
+            /** @description The database is away, or too much is waiting already. */
             503: {
                 headers: {
                     /**
@@ -2241,7 +2241,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The database is away. */
+            /** @description The database is away, or too much is waiting already. */
             503: {
                 headers: {
                     /**
@@ -2501,7 +2501,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The database is away. */
+            /** @description The database is away, or too much is waiting already. */
             503: {
                 headers: {
                     /**
@@ -2736,7 +2736,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The database is away. */
+            /** @description The database is away, or too much is waiting already. */
             503: {
                 headers: {
                     /**
@@ -2996,7 +2996,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The database is away. */
+            /** @description The database is away, or too much is waiting already. */
             503: {
                 headers: {
                     /**
@@ -3261,7 +3261,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The database is away. */
+            /** @description The database is away, or too much is waiting already. */
             503: {
                 headers: {
                     /**
@@ -3422,7 +3422,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The database is away. */
+            /** @description The database is away, or too much is waiting already. */
             503: {
                 headers: {
                     /**
@@ -3614,7 +3614,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The database is away. */
+            /** @description The database is away, or too much is waiting already. */
             503: {
                 headers: {
                     /**
@@ -3799,7 +3799,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The database is away. */
+            /** @description The database is away, or too much is waiting already. */
             503: {
                 headers: {
                     /**
@@ -4053,7 +4053,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The database is away. */
+            /** @description The database is away, or too much is waiting already. */
             503: {
                 headers: {
                     /**
@@ -4204,7 +4204,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The database is away. */
+            /** @description The database is away, or too much is waiting already. */
             503: {
                 headers: {
                     /**

@@ -31,6 +31,7 @@ describe('loadConfig', () => {
         trustProxy: false,
         corsOrigins: [],
         rateLimitPerMinute: 0,
+        maxConnections: 1000,
         slowRequestMs: 1000,
         shutdownDelayMs: 0,
       },
@@ -147,6 +148,10 @@ describe('loadConfig', () => {
 
     it.each(['127.0.0.1', '127.1.2.3', 'localhost', '::1'])('%s needs no token', (HOST) => {
       expect(problemsOf({ HOST })).toEqual([]);
+    });
+
+    it('is one address for localhost', () => {
+      expect(loadConfig({ HOST: 'localhost' }).http.host).toBe('127.0.0.1');
     });
 
     it.each(open)('%s needs a token, or the word that everybody may come in', (HOST) => {

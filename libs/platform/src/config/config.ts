@@ -49,6 +49,8 @@ export interface HttpConfig {
   corsOrigins: string[];
   /** Requests a minute and address; 0 is off. */
   rateLimitPerMinute: number;
+  /** Open at once. */
+  maxConnections: number;
   slowRequestMs: number;
   shutdownDelayMs: number;
 }
@@ -87,6 +89,7 @@ export const variables = {
   TRUST_PROXY: trustProxy({ default: false }),
   CORS_ORIGINS: origins({ default: [] as string[] }),
   RATE_LIMIT_PER_MINUTE: integer(0, 1_000_000)({ default: 0 }),
+  MAX_CONNECTIONS: integer(10, 10_000)({ default: 1000 }),
   SERVICE_NAME: name({ default: 'eventdeck' }),
   LOG_LEVEL: str({ choices: LOG_LEVELS, default: 'info' }),
   SLOW_REQUEST_MS: integer(1, 3_600_000)({ default: 1000 }),
@@ -186,12 +189,14 @@ function contradictions(values: Values): string[] {
 
 function httpConfig(values: Values): HttpConfig {
   return {
-    host: values.HOST,
+    // Fastify would open a second server for the other address of `localhost`, past the limits on connections.
+    host: values.HOST === 'localhost' ? '127.0.0.1' : values.HOST,
     port: values.PORT,
     apiToken: values.API_TOKEN,
     trustProxy: values.TRUST_PROXY,
     corsOrigins: values.CORS_ORIGINS,
     rateLimitPerMinute: values.RATE_LIMIT_PER_MINUTE,
+    maxConnections: values.MAX_CONNECTIONS,
     slowRequestMs: values.SLOW_REQUEST_MS,
     shutdownDelayMs: values.SHUTDOWN_DELAY_MS,
   };

@@ -59,7 +59,7 @@ const KINDS: Partial<Record<ErrorKind, KindDocumentation>> = {
     example: new AppError('internal', 'Something went wrong here; the log has more.'),
   },
   unavailable: {
-    description: 'The database is away.',
+    description: 'The database is away, or too much is waiting already.',
     example: new AppError('unavailable', 'The database is not available at the moment; try again.'),
   },
 };

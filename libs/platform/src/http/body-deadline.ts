@@ -51,8 +51,8 @@ export class BodyDeadline {
     clearTimeout(this.timer);
   }
 
-  /** Has `giveUp` called, instead of the connection cut, when the time is over. */
-  whenOver(giveUp: (error: AppError) => void): void {
+  /** Has `giveUp`, where there is one, called instead of the connection cut when the time is over. */
+  whenOver(giveUp: ((error: AppError) => void) | undefined): void {
     this.giveUp = giveUp;
   }
 

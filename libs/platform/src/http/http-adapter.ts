@@ -18,13 +18,24 @@ export const MAX_BODY_BYTES = 1024 * 1024;
 /** Milliseconds a client has to send the head of a request; more is 408 (slowloris). Bodies have limits of their own. */
 const HEADERS_TIMEOUT_MS = 30_000;
 
+/** Milliseconds between two looks for clients that are too slow; by Node's default they would get 30 seconds more. */
+const SLOW_CLIENT_CHECK_MS = 5000;
+
 /** Long enough for any path that fits Node's 16 KiB of headers: the rules of each parameter say what is too long. */
 const MAX_PARAMETER_LENGTH = 16 * 1024;
 
 const REQUEST_ID = /^[\w.:-]{1,128}$/;
 
 /** Fastify for Nest, which sends text that is JSON already past everything that would make it. */
-class HttpAdapter extends FastifyAdapter {
+export class HttpAdapter extends FastifyAdapter {
+  /** From the moment the application is told to close, before the server takes no connections any more. */
+  isEnding = false;
+
+  override beforeClose(): void {
+    super.beforeClose();
+    this.isEnding = true;
+  }
+
   override reply(
     ...[response, body, status]: Parameters<FastifyAdapter['reply']>
   ): ReturnType<FastifyAdapter['reply']> {
@@ -37,7 +48,7 @@ class HttpAdapter extends FastifyAdapter {
 }
 
 /** Fastify as eventdeck runs it: limits, request ids, errors as problem+json before any route is reached. */
-export function createHttpAdapter(config: HttpConfig, logger: Logger): FastifyAdapter {
+export function createHttpAdapter(config: HttpConfig, logger: Logger): HttpAdapter {
   return new HttpAdapter({
     // Nest's own middleware, of which there is none, would be looked for at every request.
     skipMiddie: true,
@@ -47,7 +58,7 @@ export function createHttpAdapter(config: HttpConfig, logger: Logger): FastifyAd
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'request_id' }),
     trustProxy: config.trustProxy,
     bodyLimit: MAX_BODY_BYTES,
-    http: { headersTimeout: HEADERS_TIMEOUT_MS },
+    http: { headersTimeout: HEADERS_TIMEOUT_MS, connectionsCheckingInterval: SLOW_CLIENT_CHECK_MS },
     // Our own check refuses such keys with a pointer; Fastify's would be a bare 400.
     onProtoPoisoning: 'ignore',
     onConstructorPoisoning: 'ignore',

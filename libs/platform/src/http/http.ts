@@ -3,13 +3,18 @@ import fastifyRateLimit from '@fastify/rate-limit';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyInstance, FastifyReply, FastifyRequest, HookHandlerDoneFunction } from 'fastify';
 import type { HttpConfig } from '../config/config';
+import { limitAnswerTime } from './answer-deadline';
 import { AppError } from './app-error';
 import { isProbe, requireToken } from './authentication';
 import { limitBodyTime } from './body-deadline';
+import { limitBodyMemory } from './body-memory';
+import { limitConnections } from './connection-limit';
+import type { HttpAdapter } from './http-adapter';
 import { shorten } from './json-body';
 import { watchMethods } from './method-not-allowed';
 import { readBodies } from './request-body';
 import { SECURITY_HEADERS } from './security-headers';
+import { logUnavailability } from './unavailable-log';
 
 /** Headers that a browser's script may read from another origin. */
 const EXPOSED_HEADERS = [
@@ -31,14 +36,21 @@ const COMPRESSIBLE = /^text\/|^application\/(?:.+\+)?(?:json|x-ndjson|javascript
 /** Milliseconds that open requests get to finish once the server closes. */
 const DRAIN_TIMEOUT_MS = 10_000;
 
+/** Milliseconds for `SHUTDOWN_DELAY_MS` and open requests together: what is left of 25 s is for storing the rest. */
+const CLOSED_WITHIN_MS = 20_000;
+
 /**
  * Everything around the routes, in the order a request meets it: request id, security headers, CORS, rate limit,
  * token, body; then compression and the log line of the answer. Call it before `app.init()`, and what it returns after
  * the last route is registered: other methods on known paths are 405 then.
  */
 export async function configureHttp(app: NestFastifyApplication, config: HttpConfig): Promise<() => void> {
-  const server = app.getHttpAdapter().getInstance();
+  const adapter = app.getHttpAdapter() as unknown as HttpAdapter;
+  const server: FastifyInstance = adapter.getInstance();
+  limitConnections(server, config.maxConnections);
   limitBodyTime(server);
+  limitBodyMemory(server);
+  limitAnswerTime(server);
   server.addHook('onRequest', (request, reply, done) => {
     void reply.headers(SECURITY_HEADERS).header('x-request-id', request.id);
     done();
@@ -63,8 +75,9 @@ export async function configureHttp(app: NestFastifyApplication, config: HttpCon
     globalDecompression: false,
   });
   readBodies(server);
+  logUnavailability(server);
   logAnswers(server, config.slowRequestMs);
-  drainOnClose(server);
+  drainOnClose(adapter, Math.min(DRAIN_TIMEOUT_MS, CLOSED_WITHIN_MS - config.shutdownDelayMs));
   return watchMethods(server);
 }
 
@@ -122,22 +135,23 @@ function answerLevel(
   { statusCode }: FastifyReply,
   isSlow: boolean,
 ): 'debug' | 'info' | 'warn' | 'error' {
-  if (statusCode === 503) return 'warn';
+  // Why is told once, by the log of unavailability.
+  if (statusCode === 503) return 'info';
   if (statusCode >= 500) return 'error';
   if (isSlow && !request.routeOptions.config.isTransfer) return 'warn';
   return statusCode >= 400 ? 'info' : 'debug';
 }
 
-// A kept-alive connection would hold the close up: the last answers end theirs, and what still hangs is cut off.
-function drainOnClose(server: FastifyInstance): void {
-  let closing = false;
+// A kept-alive connection would hold the close up, or be cut just when its client uses it again: from the signal on
+// answers end theirs. What still hangs once the server has closed is cut off.
+function drainOnClose(adapter: HttpAdapter, timeoutMs: number): void {
+  const server: FastifyInstance = adapter.getInstance();
   server.addHook('preClose', (done) => {
-    closing = true;
-    setTimeout(() => server.server.closeAllConnections(), DRAIN_TIMEOUT_MS).unref();
+    setTimeout(() => server.server.closeAllConnections(), timeoutMs).unref();
     done();
   });
   server.addHook('onSend', (_request, reply, payload, done) => {
-    if (closing) void reply.header('connection', 'close');
+    if (adapter.isEnding) void reply.header('connection', 'close');
     done(null, payload);
   });
 }

@@ -19,11 +19,14 @@ export class ProblemFilter implements ExceptionFilter {
   }
 }
 
-/** Sends an error answer and logs what a human should see: 500 as an error with its cause, the rest with the request. */
+/** Sends an error answer and logs what a human should see: each 500 with its cause, the reason for 503 once. */
 export function sendProblem(error: AppError, request: FastifyRequest, reply: FastifyReply): void {
   if (error.kind === 'internal') request.log.error({ err: error.cause ?? error }, 'unexpected error');
   else request.log.debug({ err: error }, error.message);
+  if (error.kind === 'unavailable') request.server.unavailableLog.note(error);
   const problem = toProblem(error, request.url, request.id);
+  // Fastify closes after any body that was refused, also under a client that still sends.
+  void reply.removeHeader('connection');
   void reply.code(statusOf(error.kind)).headers(problemHeaders(error)).send(JSON.stringify(problem));
 }
 

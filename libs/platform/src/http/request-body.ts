@@ -80,7 +80,7 @@ export function readBodies(server: FastifyInstance): void {
     refuseEncodings(request);
     const type = typeOf(request, rules);
     if (rules.as === 'stream') return { type, chunks: readChunks(payload, request.bodyDeadline) };
-    const bytes = await readAll(payload, rules.limit, request.bodyDeadline);
+    const bytes = await readAll(payload, rules.limit, request);
     keepBody(request, bytes);
     if (rules.as === 'bytes') return { type, bytes };
     // A client that always sends the JSON type may delete without a body.
@@ -113,26 +113,40 @@ function refuseEncodings({ headers }: FastifyRequest): void {
   }
 }
 
-function readAll(payload: IncomingMessage, limit: number, deadline: BodyDeadline | null): Promise<Buffer> {
+function readAll(
+  payload: IncomingMessage,
+  limit: number,
+  { bodyDeadline, bodyMemory }: Pick<FastifyRequest, 'bodyDeadline' | 'bodyMemory'>,
+): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let length = 0;
     const add = (chunk: Buffer): void => {
       length += chunk.length;
-      if (length > limit) refuse(tooLarge(limit));
-      else chunks.push(chunk);
+      try {
+        if (length > limit) throw tooLarge(limit);
+        chunks.push(chunk);
+        bodyMemory?.grow(length, chunks.length);
+      } catch (error) {
+        refuse(error as AppError);
+      }
     };
+    const finish = (): void => resolve(Buffer.concat(chunks, length));
+    // What still comes is read and thrown away, within the same time: who finds the connection closed while it sends may
+    // never see the answer (RFC 9112, section 9.6).
     const refuse = (error: AppError): void => {
-      payload.off('data', add);
+      payload.off('data', add).off('end', finish).resume();
+      chunks.length = 0;
+      bodyDeadline?.whenOver(undefined);
       reject(error);
     };
     if (Number(payload.headers['content-length']) > limit) {
       refuse(tooLarge(limit));
       return;
     }
-    deadline?.whenOver(refuse);
+    bodyDeadline?.whenOver(refuse);
     payload.on('data', add);
-    payload.once('end', () => resolve(Buffer.concat(chunks, length)));
+    payload.once('end', finish);
     payload.once('error', (cause) => refuse(endedEarly(cause)));
   });
 }
