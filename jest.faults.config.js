@@ -2,4 +2,11 @@
 const config = require('./jest.config.js');
 
 /** @type {import('jest').Config} */
-module.exports = { ...config, testRegex: 'test/faults/.*\\.fault-spec\\.ts$', maxWorkers: 1, testTimeout: 180_000 };
+module.exports = {
+  ...config,
+  testRegex: 'test/faults/.*\\.fault-spec\\.ts$',
+  maxWorkers: 1,
+  testTimeout: 300_000,
+  globalSetup: '<rootDir>/test/faults/support/global-setup.ts',
+  globalTeardown: '<rootDir>/test/faults/support/global-teardown.ts',
+};

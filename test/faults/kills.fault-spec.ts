@@ -2,8 +2,9 @@ import { useProcesses, type ApiProcess } from '../support/api-process';
 import { useDatabases } from '../support/databases';
 import { send } from '../support/http';
 import { until } from '../support/services';
-import { Load } from './support/load';
-import { startOwnPostgres, untilServing, type OwnPostgres } from './support/own-postgres';
+import { useLoads } from './support/load';
+import { record } from './support/measurements';
+import { useOwnPostgres, untilServing } from './support/own-postgres';
 
 const ROUNDS = 3;
 
@@ -13,61 +14,51 @@ const BETWEEN = 300;
 describe('events are being stored', () => {
   const launch = useProcesses();
   const createDatabase = useDatabases();
-  const stops: (() => Promise<void>)[] = [];
-
-  afterEach(async () => {
-    for (const stop of stops.splice(0)) await stop();
-  });
+  const startLoad = useLoads();
+  const startPostgres = useOwnPostgres();
 
   const start = (databaseUrl: string): Promise<ApiProcess> =>
     launch({ DATABASE_URL: databaseUrl, CACHE: 'memory' }).listening();
-
-  function startLoad(urls: () => string[]): Load {
-    const load = new Load(urls);
-    stops.unshift(() => load.abandon());
-    return load;
-  }
-
-  async function startPostgres(settings?: Record<string, string>): Promise<OwnPostgres> {
-    const postgres = await startOwnPostgres(settings);
-    stops.push(postgres.stop);
-    return postgres;
-  }
 
   it('and a process is killed: nothing acknowledged is lost, no key is stored twice', async () => {
     const { url } = await createDatabase();
     let victim = await start(url);
     const other = await start(url);
     const load = startLoad(() => [victim.url, other.url]);
+    const recoveryMs: number[] = [];
     for (let round = 0; round < ROUNDS; round++) {
       await load.more(BETWEEN);
       expect(await victim.stop('SIGKILL')).toBeNull();
       await load.more(BETWEEN);
+      const killed = performance.now();
       victim = await start(url);
+      recoveryMs.push(performance.now() - killed);
     }
     await load.more(BETWEEN);
     await load.stop();
     expect(load.wrong).toEqual([]);
     expect(load.statuses.get(0)).toBeGreaterThan(0);
-    expect(await load.compare(url)).toMatchObject({ lost: [], duplicates: [] });
+    record({ rounds: ROUNDS, recoveryMs, ...(await load.expectNothingLost(url)) });
   });
 
   it('and PostgreSQL is killed: 503 meanwhile, nothing acknowledged is lost, and it goes on by itself', async () => {
     const postgres = await startPostgres();
     const api = await start(postgres.url);
     const load = startLoad(() => [api.url]);
+    const recoveryMs: number[] = [];
     for (let round = 0; round < ROUNDS; round++) {
       await load.more(BETWEEN);
       const refused = load.statuses.get(503) ?? 0;
       await postgres.kill();
       await until(() => (load.statuses.get(503) ?? 0) > refused, 'events are refused');
       expect((await send('GET', `${api.url}/health/live`)).status).toBe(200);
+      recoveryMs.push(await load.recovery());
     }
     await load.more(BETWEEN);
     await load.stop();
     expect([load.wrong, load.statuses.get(0)]).toEqual([[], undefined]);
-    expect(await load.compare(postgres.url)).toMatchObject({ lost: [], duplicates: [] });
     expect((await send('GET', `${api.url}/health/ready`)).status).toBe(200);
+    record({ rounds: ROUNDS, recoveryMs, ...(await load.expectNothingLost(postgres.url)) });
   });
 
   it('and what PostgreSQL lost is found: the comparison can fail', async () => {
@@ -84,7 +75,14 @@ describe('events are being stored', () => {
     await postgres.kill();
     await untilServing(postgres.url);
     await load.abandon();
-    const { lost } = await load.compare(postgres.url);
+    const { lost, duplicates, ...counts } = await load.compare(postgres.url);
     expect(lost.length).toBeGreaterThan(0);
+    record({
+      rounds: 1,
+      ...counts,
+      lost: lost.length,
+      duplicates: duplicates.length,
+      also: '`synchronous_commit = off`',
+    });
   });
 });

@@ -1,46 +1,34 @@
-import { useProcesses, type ApiProcess } from '../support/api-process';
+import { linesWith, useProcesses, type ApiProcess } from '../support/api-process';
 import { useDatabases } from '../support/databases';
 import { send, type Answer } from '../support/http';
 import { startRedis, until } from '../support/services';
-import { Load } from './support/load';
-import { startTcpProxy, type TcpProxy, type NetworkCondition } from './support/tcp-proxy';
+import { useStops } from '../support/stops';
+import { useLoads } from './support/load';
+import { record } from './support/measurements';
+import { CUTS, useTcpProxies, type NetworkCondition } from './support/tcp-proxy';
 
 const EVENT = { event_type: 'network', severity: 'info', message: 'through the network' };
 
 /** Acknowledged events before and after each fault. */
 const BETWEEN = 100;
 
-const FAULTS: [name: string, condition: NetworkCondition][] = [
-  ['lets nothing through', { kind: 'black hole' }],
-  ['resets connections', { kind: 'reset' }],
+const SLOW: [name: string, condition: NetworkCondition][] = [
+  ['50 ms later, each way', { kind: 'delay', ms: 50 }],
+  ['50 kB a second, each way', { kind: 'throttle', bytesPerSecond: 50_000 }],
 ];
 
 describe('the network', () => {
   const launch = useProcesses();
   const createDatabase = useDatabases();
-  const stops: (() => Promise<void>)[] = [];
-
-  afterEach(async () => {
-    for (const stop of stops.splice(0)) await stop();
-  });
-
-  async function startProxy(target: string): Promise<TcpProxy> {
-    const proxy = await startTcpProxy(target);
-    stops.push(proxy.stop);
-    return proxy;
-  }
-
-  function startLoad(api: ApiProcess): Load {
-    const load = new Load(() => [api.url]);
-    stops.unshift(() => load.abandon());
-    return load;
-  }
+  const startLoad = useLoads();
+  const stops = useStops();
+  const startProxy = useTcpProxies();
 
   const get = (api: ApiProcess, path: string): Promise<Answer> => send('GET', api.url + path);
   const post = (api: ApiProcess): Promise<Answer> => send('POST', `${api.url}/api/events`, { json: EVENT });
 
   describe('to PostgreSQL', () => {
-    it.each(FAULTS)('%s: 503 in time, nothing acknowledged is lost, and it goes on by itself', async (_name, fault) => {
+    it.each(CUTS)('%s: 503 in time, nothing acknowledged is lost, and it goes on by itself', async (_name, fault) => {
       const { url } = await createDatabase();
       const proxy = await startProxy(url);
       const api = await launch({ DATABASE_URL: proxy.through(url), CACHE: 'off' }).listening();
@@ -53,29 +41,30 @@ describe('the network', () => {
       expect((await get(api, '/health/live')).status).toBe(200);
       expect((await get(api, '/health/ready')).status).toBe(503);
       proxy.set({ kind: 'clear' });
+      const recoveryMs = [await load.recovery()];
       await until(async () => (await get(api, '/health/ready')).status === 200, 'it is ready again', 30_000);
       await load.more(BETWEEN);
       await load.stop();
       expect([load.wrong, load.statuses.get(0)]).toEqual([[], undefined]);
-      expect(await load.compare(url)).toMatchObject({ lost: [], duplicates: [] });
+      record({ rounds: 1, recoveryMs, ...(await load.expectNothingLost(url)) });
     });
 
-    it('is slow: everything is answered, only later', async () => {
+    it.each(SLOW)('is slow, %s: everything is answered, only later', async (name, condition) => {
       const { url } = await createDatabase();
       const proxy = await startProxy(url);
       const api = await launch({ DATABASE_URL: proxy.through(url), CACHE: 'off' }).listening();
-      proxy.set({ kind: 'delay', ms: 50 });
+      proxy.set(condition);
       const load = startLoad(api);
       await load.more(BETWEEN);
       expect((await get(api, '/api/events?limit=1')).status).toBe(200);
       await load.stop();
       expect([...load.statuses.keys()]).toEqual([201]);
-      expect(await load.compare(url)).toMatchObject({ lost: [], duplicates: [] });
+      record({ rounds: 1, ...(await load.expectNothingLost(url)), also: name });
     });
   });
 
   describe('to Redis', () => {
-    it.each(FAULTS)('%s: answers are right, health says degraded, and it is used again', async (_name, fault) => {
+    it.each(CUTS)('%s: answers are right, health says degraded, and it is used again', async (_name, fault) => {
       const { url } = await createDatabase();
       const redis = await startRedis();
       stops.push(() => redis.stop());
@@ -93,14 +82,13 @@ describe('the network', () => {
       }
       const health = await get(api, '/health');
       expect([health.status, (health.body as { status: string }).status]).toEqual([200, 'degraded']);
-      const warnings = api
-        .output()
-        .split('\n')
-        .filter((line) => line.includes('Redis is not available'));
-      expect(warnings).toHaveLength(1);
+      expect(linesWith(api, 'Redis is not available')).toHaveLength(1);
       proxy.set({ kind: 'clear' });
+      const cleared = performance.now();
       await until(() => api.output().includes('Redis is used again'), 'Redis is used again', 30_000);
+      const recoveryMs = [performance.now() - cleared];
       expect((await get(api, path)).body).toMatchObject({ message: 'round 19' });
+      record({ rounds: 1, requests: 60, recoveryMs, also: 'no answer older than the last change' });
     });
   });
 });

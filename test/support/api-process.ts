@@ -5,15 +5,26 @@ import { until } from './services';
 
 const MAIN = join(__dirname, '../../dist/apps/api/src/main.js');
 
+/** Characters of output that are kept at least; twice as many at most. */
+const KEPT_OUTPUT = 16 * 1024 * 1024;
+
 /** The built application as a process of its own. */
 export interface ApiProcess {
   /** The address of its start line. */
   url: string;
   child: ChildProcess;
-  /** Everything it wrote to standard output and standard error so far. */
+  /** What it wrote to standard output and standard error so far; of a long run the last 16 MiB. */
   output(): string;
   /** Sends `signal` and resolves with the exit code; `null` when a signal ended it. */
   stop(signal?: NodeJS.Signals): Promise<number | null>;
+}
+
+/** The lines that a process wrote so far and that contain `text`. */
+export function linesWith(api: Pick<ApiProcess, 'output'>, text: string): string[] {
+  return api
+    .output()
+    .split('\n')
+    .filter((line) => line.includes(text));
 }
 
 /** A process that may not listen yet. */
@@ -38,7 +49,10 @@ function launchProcess(variables: Record<string, string>, cwd = tmpdir()): Start
   const child = spawn(process.execPath, [MAIN], { env, cwd, stdio: ['ignore', 'pipe', 'pipe'] });
   let output = '';
   let code: number | null | undefined;
-  const collect = (chunk: Buffer): void => void (output += chunk.toString());
+  const collect = (chunk: Buffer): void => {
+    output += chunk.toString();
+    if (output.length > 2 * KEPT_OUTPUT) output = output.slice(-KEPT_OUTPUT);
+  };
   child.stdout.on('data', collect);
   child.stderr.on('data', collect);
   const closed = new Promise<number | null>((resolve) => child.once('close', (status) => resolve((code = status))));

@@ -56,6 +56,8 @@ export async function query<Row = Record<string, unknown>>(
   values: unknown[] = [],
 ): Promise<Row[]> {
   const client = new Client({ connectionString: url });
+  // A connection that is lost between two statements; the next one fails.
+  client.on('error', () => undefined);
   await client.connect();
   try {
     return (await client.query(sql, values)).rows as Row[];

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Client } from 'pg';
-import { listProcesses } from './process-list';
+import { killProcesses, untilGone } from './process-list';
 import { EmbeddedPostgres, EmbeddedPostgresError } from '../../libs/platform/src/embedded-postgres/embedded-postgres';
 
 export const isRoot = process.getuid?.() === 0;
@@ -55,8 +55,8 @@ afterEach(async () => {
   const dataDirs = [folder, ...instances.map((one) => one.dataDir)];
   await Promise.all(instances.map((one) => one.stop().catch(() => undefined)));
   for (const one of dataDirs) {
-    for (const pid of await listProcesses(one)) kill(pid);
-    await until(async () => (await listProcesses(one)).length === 0);
+    await killProcesses(one);
+    await untilGone(one);
     await rm(one, { recursive: true, force: true });
   }
 });

@@ -58,8 +58,13 @@ export async function startRedis(port?: number, folder = tmpdir()): Promise<Serv
     { stdio: 'ignore' },
   );
   const url = `redis://127.0.0.1:${chosen}`;
-  await until(async () => answers(url), `redis-server answers on port ${chosen}`);
-  const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+  const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()).once('error', () => resolve()));
+  try {
+    await until(async () => answers(url), `redis-server answers on port ${chosen}`);
+  } catch (error) {
+    child.kill('SIGKILL');
+    throw error;
+  }
   return {
     url,
     process: child,

@@ -11,7 +11,7 @@ export interface ApiAnswer {
 }
 
 /** Milliseconds until an answer is given up. */
-const TIMEOUT_MS = 30_000;
+const TIMEOUT_MS = 120_000;
 
 /** Sends requests over kept connections: several times cheaper than `fetch`. */
 export class HttpClient {

@@ -1,22 +1,28 @@
 import { query } from '../../support/databases';
 import { send, type Answer } from '../../support/http';
+import type { ApiProcess } from '../../support/api-process';
 import { until } from '../../support/services';
+import { useStops } from '../../support/stops';
+import type { Measurement } from './measurements';
 
 /** What became of a load, held against what is stored. */
 export interface Outcome {
+  requests: number;
   acknowledged: number;
   /** Acknowledged events that are not stored as they were sent. */
   lost: number[];
   /** Messages with a key that are stored more than once. */
   duplicates: string[];
+  /** Messages without a key that are stored although their clients were never told. */
+  untold: string[];
 }
 
 /** Requests at once, and at most in all: a fault that never ends must not flood the machine. */
 const WIDTH = 16;
-const MAX_REQUESTS = 100_000;
+const MAX_REQUESTS = 500_000;
 
 /** Milliseconds before a client gives a request up. */
-const PATIENCE_MS = 20_000;
+const PATIENCE_MS = 60_000;
 
 /** Source of the events of a load. */
 const SOURCE = 'load';
@@ -26,15 +32,17 @@ const SOURCE = 'load';
  * has an `Idempotency-Key` and is sent again, elsewhere, until it is acknowledged, as a service that retries does.
  */
 export class Load {
-  /** The message of each acknowledged event, by its id. */
-  readonly acknowledged = new Map<number, string>();
+  /** The id and the message of each acknowledgement: after a loss the same id may be given again. */
+  readonly acknowledged: [id: number, message: string][] = [];
   /** How often each status was answered; 0 is a connection that broke. */
   readonly statuses = new Map<number, number>();
+  /** The error code of each request that failed otherwise than with ECONNREFUSED: a listener was there. */
+  readonly broken: string[] = [];
   /** Answers that are no acknowledgement and not as documented. */
   readonly wrong: string[] = [];
   private sent = 0;
   private stopped = false;
-  private abandoned = false;
+  private readonly abandoned = new AbortController();
   private readonly clients: Promise<void>[];
 
   /** @param urls read at each request: processes come and go */
@@ -44,8 +52,16 @@ export class Load {
 
   /** Resolves once `count` more events are acknowledged. */
   async more(count: number): Promise<void> {
-    const enough = this.acknowledged.size + count;
-    await until(() => this.acknowledged.size >= enough, `${count} more events are acknowledged`, 60_000);
+    const enough = this.acknowledged.length + count;
+    await until(() => this.acknowledged.length >= enough, `${count} more events are acknowledged`, 60_000);
+  }
+
+  /** Milliseconds from now to the next acknowledgement: how long it takes to recover from a fault that ends now. */
+  async recovery(): Promise<number> {
+    const start = performance.now();
+    const before = this.acknowledged.length;
+    await until(() => this.acknowledged.length > before, 'an event is acknowledged again', 60_000);
+    return performance.now() - start;
   }
 
   /** Ends when every event under way has its answer, and every key its acknowledgement. */
@@ -56,7 +72,7 @@ export class Load {
 
   /** Ends without caring for what is under way: after a test that failed. */
   async abandon(): Promise<void> {
-    this.abandoned = true;
+    this.abandoned.abort();
     await this.stop();
   }
 
@@ -68,10 +84,20 @@ export class Load {
       [SOURCE],
     );
     const stored = new Map(rows.map(({ id, message }) => [Number(id), message]));
-    const lost = [...this.acknowledged].filter(([id, message]) => stored.get(id) !== message).map(([id]) => id);
+    const lost = this.acknowledged.filter(([id, message]) => stored.get(id) !== message).map(([id]) => id);
+    const seen = new Set<string>();
     const keyed = rows.map(({ message }) => message).filter((message) => message.startsWith('keyed '));
-    const duplicates = keyed.filter((message, index) => keyed.indexOf(message) !== index);
-    return { acknowledged: this.acknowledged.size, lost, duplicates };
+    const duplicates = keyed.filter((message) => seen.size === seen.add(message).size);
+    const told = new Set(this.acknowledged.map(([, message]) => message));
+    const untold = [...stored.values()].filter((message) => message.startsWith('plain ') && !told.has(message));
+    return { requests: this.sent, acknowledged: this.acknowledged.length, lost, duplicates, untold };
+  }
+
+  /** Expects that nothing acknowledged is lost and no key stored twice, as the figures of a measurement. */
+  async expectNothingLost(databaseUrl: string): Promise<Measurement> {
+    const { requests, acknowledged, lost, duplicates } = await this.compare(databaseUrl);
+    expect([lost, duplicates]).toEqual([[], []]);
+    return { requests, acknowledged, lost: 0, duplicates: 0 };
   }
 
   private async post(): Promise<void> {
@@ -84,7 +110,7 @@ export class Load {
 
   private async insist(number: number, message: string): Promise<void> {
     for (let tries = 0; !(await this.attempt(number + tries, message, message)); tries++) {
-      if (this.abandoned || this.sent++ > MAX_REQUESTS) return;
+      if (this.abandoned.signal.aborted || this.sent++ > MAX_REQUESTS) return;
     }
   }
 
@@ -92,7 +118,7 @@ export class Load {
     const urls = this.urls();
     const answer = await this.send(`${urls[number % urls.length]}/api/events`, message, key);
     this.count(answer?.status ?? 0);
-    if (answer?.status === 201) this.acknowledged.set(answer.body.id, message);
+    if (answer?.status === 201) this.acknowledged.push([answer.body.id, message]);
     else if (answer && !isDocumented(answer)) this.wrong.push(`${answer.status} ${answer.text}`);
     // A moment for whoever is away to come back; not a matter of time for what is asserted.
     if (answer?.status !== 201) await new Promise((resolve) => setTimeout(resolve, 20));
@@ -104,9 +130,11 @@ export class Load {
       return await send('POST', url, {
         json: { event_type: 'load', severity: 'info', message, source: SOURCE },
         ...(key !== undefined && { headers: { 'idempotency-key': key } }),
-        signal: AbortSignal.timeout(PATIENCE_MS),
+        signal: AbortSignal.any([AbortSignal.timeout(PATIENCE_MS), this.abandoned.signal]),
       });
-    } catch {
+    } catch (error) {
+      const code = codeOf(error);
+      if (code !== 'ECONNREFUSED') this.broken.push(code);
       return undefined;
     }
   }
@@ -120,4 +148,20 @@ export class Load {
 function isDocumented({ status, headers }: Answer): boolean {
   if (headers.get('content-type')?.startsWith('application/problem+json') !== true) return false;
   return status === 409 || (status === 503 && /^[1-9]\d*$/.test(headers.get('retry-after') ?? ''));
+}
+
+// Node's fetch hides the error of the connection in the cause of its own.
+function codeOf(error: unknown): string {
+  const { cause } = error as { cause?: { code?: string } };
+  return cause?.code ?? String(error);
+}
+
+/** Starts loads that are abandoned after each test of a file or a `describe`, on a process or on what `urls` says. */
+export function useLoads(): (target: ApiProcess | (() => string[])) => Load {
+  const stops = useStops();
+  return (target) => {
+    const load = new Load(typeof target === 'function' ? target : () => [target.url]);
+    stops.push(() => load.abandon());
+    return load;
+  };
 }
