@@ -22,6 +22,9 @@ const MEBIBYTE = 1024 ** 2;
 const LARGE_EVENTS = `INSERT INTO system_events (event_type, severity, message, details)
   SELECT 'large', 'info', 'unread', jsonb_build_object('text', repeat('x', 20000)) FROM generate_series(1, 1000)`;
 
+/** Answered with 10 MB of them. */
+const LARGE_LIST = '/api/events?event_type=large&limit=500';
+
 /** The whole request, or the only line of a file. */
 const REFUSED = /^HTTP\/1\.1 413 |"status":413/;
 
@@ -67,7 +70,7 @@ describe('clients', () => {
     await silent.add(250);
     await heads.add(250, { first: 'GET /api/events HTTP/1.1\r\n', dripping: 'X-Slow: loris\r\n' });
     await bodies.add(250, { first: `${HEAD}Content-Length: 1000\r\n\r\n`, dripping: ' ' });
-    for (const path of ['/api/events?limit=500', '/api/events/export?format=csv']) {
+    for (const path of [LARGE_LIST, '/api/events/export?format=csv']) {
       await openClients(api).add(20, { first: `GET ${path} HTTP/1.1\r\nHost: deck\r\n\r\n`, reads: false });
     }
     const during = load.acknowledged.length;
@@ -119,6 +122,27 @@ describe('clients', () => {
       ...(await load.expectNothingLost(url)),
       also: `600 MiB sent, ${grown} MiB more of memory, ${refused} refused`,
     });
+  });
+
+  it('that read nothing of more large answers than are kept at once are cut off; others get 503 until then', async () => {
+    const { api, url } = await start();
+    await query(url, LARGE_EVENTS);
+    const list = (): ReturnType<typeof send> => send('GET', `${api.url}${LARGE_LIST}`);
+    expect((await list()).status).toBe(200);
+    const before = await residentMemory(api.child);
+    await openClients(api).add(100, { first: `GET ${LARGE_LIST} HTTP/1.1\r\nHost: deck\r\n\r\n`, reads: false });
+    await until(async () => (await list()).status === 503, 'too many are under way');
+    const load = startLoad(api);
+    await load.more(100);
+    expect((await send('GET', `${api.url}/api/events?limit=3`)).status).toBe(200);
+    const grown = (await residentMemory(api.child)) - before;
+    const refused = performance.now();
+    await until(async () => (await list()).status === 200, 'large answers are sent again', PATIENCE_MS);
+    const recoveryMs = [performance.now() - refused];
+    await load.stop();
+    expect([...load.statuses.keys()]).toEqual([201]);
+    expect(linesWith(api, 'large bodies and answers')).toHaveLength(1);
+    record({ rounds: 100, recoveryMs, ...(await load.expectNothingLost(url)), also: `${grown} MiB more of memory` });
   });
 
   it.each(['/api/events', '/api/events/batch', '/api/events/import'])(

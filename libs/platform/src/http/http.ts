@@ -7,10 +7,10 @@ import { limitAnswerTime } from './answer-deadline';
 import { AppError } from './app-error';
 import { isProbe, requireToken } from './authentication';
 import { limitBodyTime } from './body-deadline';
-import { limitBodyMemory } from './body-memory';
 import { limitConnections } from './connection-limit';
 import type { HttpAdapter } from './http-adapter';
 import { shorten } from './json-body';
+import { limitMessageMemory } from './message-memory';
 import { watchMethods } from './method-not-allowed';
 import { readBodies } from './request-body';
 import { SECURITY_HEADERS } from './security-headers';
@@ -49,7 +49,7 @@ export async function configureHttp(app: NestFastifyApplication, config: HttpCon
   const server: FastifyInstance = adapter.getInstance();
   limitConnections(server, config.maxConnections);
   limitBodyTime(server);
-  limitBodyMemory(server);
+  limitMessageMemory(server);
   limitAnswerTime(server);
   server.addHook('onRequest', (request, reply, done) => {
     void reply.headers(SECURITY_HEADERS).header('x-request-id', request.id);

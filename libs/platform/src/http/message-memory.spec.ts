@@ -1,31 +1,37 @@
 import { once } from 'node:events';
 import { connect, type AddressInfo, type Socket } from 'node:net';
-import fastify, { type FastifyInstance } from 'fastify';
+import fastify, { type FastifyInstance, type FastifyReply } from 'fastify';
 import { until } from '../../../../test/support/services';
 import { limitBodyTime } from './body-deadline';
-import { limitBodyMemory } from './body-memory';
+import { JsonText, sendJsonText } from './json-text';
+import { limitMessageMemory } from './message-memory';
 import { sendProblem, toAppError } from './problem.filter';
 import { readBodies } from './request-body';
 import { logUnavailability } from './unavailable-log';
 
 const MEBIBYTE = 1024 * 1024;
 
-/** All bodies together may take so many MiB. */
+/** All bodies and answers together may take so many MiB. */
 const TOTAL = 128;
+
+const ETAG = '"large"';
 
 const BODY = { as: 'bytes' as const, types: ['application/json' as const], limit: TOTAL * MEBIBYTE };
 
-describe('the memory of all bodies', () => {
+describe('the memory of all bodies and answers', () => {
   let server: FastifyInstance;
   let underWay: (() => void)[];
+  /** Answers, sent or not. */
+  let made: number;
   const clients: Socket[] = [];
 
   beforeEach(async () => {
     underWay = [];
+    made = 0;
     server = fastify();
     server.setErrorHandler((error, request, reply) => sendProblem(toAppError(error), request, reply));
     limitBodyTime(server);
-    limitBodyMemory(server);
+    limitMessageMemory(server);
     logUnavailability(server);
     readBodies(server);
     server.post('/read', { config: { body: BODY } }, () => ({ read: true }));
@@ -33,9 +39,14 @@ describe('the memory of all bodies', () => {
       await new Promise<void>((resolve) => underWay.push(resolve));
       return { held: true };
     });
-    server.get('/hold', async () => {
+    // Answers of so many MiB.
+    server.get<{ Params: { size: number } }>('/large/:size', (request, reply) => answer(reply, request.params.size));
+    server.post<{ Params: { size: number } }>('/large/:size', { config: { body: BODY } }, (request, reply) =>
+      answer(reply, request.params.size),
+    );
+    server.get<{ Params: { size: number } }>('/hold/:size', async (request, reply) => {
       await new Promise<void>((resolve) => underWay.push(resolve));
-      return 'held';
+      return answer(reply, request.params.size);
     });
     await server.listen({ port: 0, host: '127.0.0.1' });
   });
@@ -45,6 +56,12 @@ describe('the memory of all bodies', () => {
     for (const client of clients.splice(0)) client.destroy();
     await server.close();
   });
+
+  function answer(reply: FastifyReply, mebibytes: number): FastifyReply {
+    made++;
+    sendJsonText(reply, new JsonText('x'.repeat(mebibytes * MEBIBYTE), { etag: ETAG }));
+    return reply;
+  }
 
   const port = (): number => (server.server.address() as AddressInfo).port;
 
@@ -68,7 +85,7 @@ describe('the memory of all bodies', () => {
   const head = (path: string, length: number): string =>
     `POST ${path} HTTP/1.1\r\nHost: deck\r\nContent-Type: application/json\r\nContent-Length: ${length}\r\n\r\n`;
 
-  it('is bounded, small ones apart, and given back with each answer', async () => {
+  it('is bounded, small bodies apart, and given back with each answer', async () => {
     const held = post('/hold', TOTAL - 1);
     await until(() => underWay.length === 1, 'it is under way');
     expect([await post('/read', 2), await post('/read', 0.05)]).toEqual([503, 200]);
@@ -91,7 +108,7 @@ describe('the memory of all bodies', () => {
     'is given back by a client that left behind an answer that it waited for (%i MiB missing)',
     async (missing) => {
       const length = (TOTAL - 1) * MEBIBYTE;
-      const client = await open('GET /hold HTTP/1.1\r\nHost: deck\r\n\r\n', head('/read', length));
+      const client = await open('GET /hold/1 HTTP/1.1\r\nHost: deck\r\n\r\n', head('/read', length));
       await until(() => underWay.length === 1, 'the first request is under way');
       client.write(Buffer.alloc(length - missing * MEBIBYTE));
       await until(() => client.writableLength === 0, 'it is sent');
@@ -115,6 +132,70 @@ describe('the memory of all bodies', () => {
     await until(() => answer !== '', 'it is answered');
     expect(answer).toMatch(/^HTTP\/1\.1 503 /);
   });
+
+  it('is bounded for answers that wait to be read, and given back once they are, or their client is gone', async () => {
+    const client = await askFor(TOTAL - 1);
+    expect([await get(2), await get(0.05), await post('/read', 2)]).toEqual([503, 200, 503]);
+    client.destroy();
+    await until(async () => (await get(TOTAL - 1)) === 200, 'it is given back');
+    expect(await get(TOTAL - 1)).toBe(200);
+  });
+
+  it('is given back by an answer that waits behind another one on a connection that is lost', async () => {
+    const client = await open('GET /hold/1 HTTP/1.1\r\nHost: deck\r\n\r\n', ask(TOTAL - 1));
+    await until(async () => (await get(2)) === 503, 'the second answer is made');
+    client.destroy();
+    await until(async () => (await get(TOTAL - 1)) === 200, 'it is given back');
+  });
+
+  it('is not taken by an answer whose client is gone before it is made', async () => {
+    const client = await open(`GET /hold/${TOTAL - 1} HTTP/1.1\r\nHost: deck\r\n\r\n`);
+    await until(() => underWay.length === 1, 'it is under way');
+    client.destroy();
+    await until(async () => (await connections()) === 0, 'the client is gone');
+    underWay[0]?.();
+    await until(() => made === 1, 'its answer is made');
+    expect(await get(TOTAL - 1)).toBe(200);
+  });
+
+  it('never hides what a request has changed, nor that nothing has changed since', async () => {
+    await askFor(TOTAL - 1);
+    expect(await post('/large/2', 0)).toBe(200);
+    expect(await get(2, { 'if-none-match': ETAG })).toBe(304);
+    expect(await get(2)).toBe(503);
+  });
+
+  it('counts the answers to changes too', async () => {
+    const client = await open(head(`/large/${TOTAL}`, 0));
+    await until(async () => (await get(2)) === 503, 'it is made');
+    client.destroy();
+    await until(async () => (await get(2)) === 200, 'it is given back');
+  });
+
+  it('leaves nothing behind on a connection that is used again', async () => {
+    const connection = once(server.server, 'connection') as Promise<[Socket]>;
+    const client = await open();
+    const [socket] = await connection;
+    const before = socket.listenerCount('close');
+    client.resume().write(ask(1).repeat(3));
+    await until(() => client.bytesRead > 3 * MEBIBYTE, 'all are read');
+    await until(() => socket.listenerCount('close') === before, 'nobody waits for its end any more');
+  });
+
+  async function get(mebibytes: number, headers: Record<string, string> = {}): Promise<number> {
+    const response = await fetch(`http://127.0.0.1:${port()}/large/${mebibytes}`, { headers });
+    await response.text();
+    return response.status;
+  }
+
+  const ask = (mebibytes: number): string => `GET /large/${mebibytes} HTTP/1.1\r\nHost: deck\r\n\r\n`;
+
+  /** Asks for an answer of so many MiB over a connection that reads nothing; resolves when it is being sent. */
+  async function askFor(mebibytes: number): Promise<Socket> {
+    const client = await open(ask(mebibytes));
+    await once(client, 'readable');
+    return client;
+  }
 
   async function connections(): Promise<number> {
     return new Promise((resolve) => server.server.getConnections((_error, count) => resolve(count)));
