@@ -24,7 +24,7 @@ describe('events are being stored', () => {
     const { url } = await createDatabase();
     let victim = await start(url);
     const other = await start(url);
-    const load = startLoad(() => [victim.url, other.url]);
+    const load = startLoad(() => [victim.url, other.url], { batches: true });
     const recoveryMs: number[] = [];
     for (let round = 0; round < ROUNDS; round++) {
       await load.more(BETWEEN);
@@ -44,7 +44,7 @@ describe('events are being stored', () => {
   it('and PostgreSQL is killed: 503 meanwhile, nothing acknowledged is lost, and it goes on by itself', async () => {
     const postgres = await startPostgres();
     const api = await start(postgres.url);
-    const load = startLoad(() => [api.url]);
+    const load = startLoad(api, { batches: true });
     const recoveryMs: number[] = [];
     for (let round = 0; round < ROUNDS; round++) {
       await load.more(BETWEEN);
@@ -70,7 +70,7 @@ describe('events are being stored', () => {
       wal_buffers: '64MB',
     });
     const api = await start(postgres.url);
-    const load = startLoad(() => [api.url]);
+    const load = startLoad(api);
     await load.more(BETWEEN);
     await postgres.kill();
     await untilServing(postgres.url);

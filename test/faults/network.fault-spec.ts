@@ -12,6 +12,9 @@ const EVENT = { event_type: 'network', severity: 'info', message: 'through the n
 /** Acknowledged events before and after each fault. */
 const BETWEEN = 100;
 
+/** How often the network to the clients is cut. */
+const CLIENT_ROUNDS = 30;
+
 const SLOW: [name: string, condition: NetworkCondition][] = [
   ['50 ms later, each way', { kind: 'delay', ms: 50 }],
   ['50 kB a second, each way', { kind: 'throttle', bytesPerSecond: 50_000 }],
@@ -60,6 +63,30 @@ describe('the network', () => {
       await load.stop();
       expect([...load.statuses.keys()]).toEqual([201]);
       record({ rounds: 1, ...(await load.expectNothingLost(url)), also: name });
+    });
+  });
+
+  it('to the clients resets connections: what is sent again with its key is stored once', async () => {
+    const { url } = await createDatabase();
+    const api = await launch({ DATABASE_URL: url, CACHE: 'memory' }).listening();
+    const proxy = await startProxy(api.url);
+    const load = startLoad(() => [proxy.through(api.url)], { batches: true });
+    for (let round = 0; round < CLIENT_ROUNDS; round++) {
+      await load.more(BETWEEN);
+      const broken = load.broken.length;
+      proxy.set({ kind: 'reset' });
+      await until(() => load.broken.length > broken, 'connections broke');
+      proxy.set({ kind: 'clear' });
+    }
+    await load.stop();
+    expect(load.wrong).toEqual([]);
+    // The network took answers too, not only requests.
+    const { untold } = await load.compare(url);
+    expect(untold.length).toBeGreaterThan(0);
+    record({
+      rounds: CLIENT_ROUNDS,
+      ...(await load.expectNothingLost(url)),
+      also: `${untold.length} events without a key were stored and their answers lost`,
     });
   });
 

@@ -13,6 +13,8 @@ export interface Outcome {
   lost: number[];
   /** Messages with a key that are stored more than once. */
   duplicates: string[];
+  /** Keys of batches that are stored in part. */
+  torn: string[];
   /** Messages without a key that are stored although their clients were never told. */
   untold: string[];
 }
@@ -27,9 +29,23 @@ const PATIENCE_MS = 60_000;
 /** Source of the events of a load. */
 const SOURCE = 'load';
 
+/** Events of a batch. */
+const BATCH = 5;
+
+/** Of a single event, or of a batch. */
+interface Acknowledgement {
+  id: number;
+  ids?: number[];
+}
+
+interface LoadOptions {
+  /** Whether every fourth request is a batch, with a key. */
+  batches?: boolean;
+}
+
 /**
- * Clients that post single events to one process after the other and remember each acknowledgement. Every second event
- * has an `Idempotency-Key` and is sent again, elsewhere, until it is acknowledged, as a service that retries does.
+ * Clients that post events to one process after the other and remember each acknowledgement. Every second request has
+ * an `Idempotency-Key` and is sent again, elsewhere, until it is acknowledged, as a service that retries does.
  */
 export class Load {
   /** The id and the message of each acknowledgement: after a loss the same id may be given again. */
@@ -46,7 +62,10 @@ export class Load {
   private readonly clients: Promise<void>[];
 
   /** @param urls read at each request: processes come and go */
-  constructor(private readonly urls: () => string[]) {
+  constructor(
+    private readonly urls: () => string[],
+    private readonly options: LoadOptions = {},
+  ) {
     this.clients = Array.from({ length: WIDTH }, () => this.post());
   }
 
@@ -88,47 +107,59 @@ export class Load {
     const seen = new Set<string>();
     const keyed = rows.map(({ message }) => message).filter((message) => message.startsWith('keyed '));
     const duplicates = keyed.filter((message) => seen.size === seen.add(message).size);
+    const batches = new Map<string, number>();
+    for (const [key = '', place] of keyed.map((message) => message.split('.'))) {
+      if (place !== undefined) batches.set(key, (batches.get(key) ?? 0) + 1);
+    }
+    const torn = [...batches].filter(([, events]) => events !== BATCH).map(([key]) => key);
     const told = new Set(this.acknowledged.map(([, message]) => message));
     const untold = [...stored.values()].filter((message) => message.startsWith('plain ') && !told.has(message));
-    return { requests: this.sent, acknowledged: this.acknowledged.length, lost, duplicates, untold };
+    return { requests: this.sent, acknowledged: this.acknowledged.length, lost, duplicates, torn, untold };
   }
 
-  /** Expects that nothing acknowledged is lost and no key stored twice, as the figures of a measurement. */
+  /** Expects that nothing acknowledged is lost, no key stored twice or in part, as the figures of a measurement. */
   async expectNothingLost(databaseUrl: string): Promise<Measurement> {
-    const { requests, acknowledged, lost, duplicates } = await this.compare(databaseUrl);
-    expect([lost, duplicates]).toEqual([[], []]);
+    const { requests, acknowledged, lost, duplicates, torn } = await this.compare(databaseUrl);
+    expect([lost, duplicates, torn]).toEqual([[], [], []]);
     return { requests, acknowledged, lost: 0, duplicates: 0 };
   }
 
   private async post(): Promise<void> {
     while (!this.stopped && this.sent < MAX_REQUESTS) {
       const number = this.sent++;
-      if (number % 2 === 0) await this.attempt(number, `plain ${number}`);
-      else await this.insist(number, `keyed ${number}`);
+      const key = `keyed ${number}`;
+      if (number % 2 === 0) await this.attempt(number, [`plain ${number}`]);
+      else if (this.options.batches === true && number % 4 === 1) await this.insist(number, key, batchOf(key));
+      else await this.insist(number, key, [key]);
     }
   }
 
-  private async insist(number: number, message: string): Promise<void> {
-    for (let tries = 0; !(await this.attempt(number + tries, message, message)); tries++) {
+  private async insist(number: number, key: string, messages: string[]): Promise<void> {
+    for (let tries = 0; !(await this.attempt(number + tries, messages, key)); tries++) {
       if (this.abandoned.signal.aborted || this.sent++ > MAX_REQUESTS) return;
     }
   }
 
-  private async attempt(number: number, message: string, key?: string): Promise<boolean> {
+  private async attempt(number: number, messages: string[], key?: string): Promise<boolean> {
     const urls = this.urls();
-    const answer = await this.send(`${urls[number % urls.length]}/api/events`, message, key);
+    const answer = await this.send(urls[number % urls.length] ?? '', messages, key);
     this.count(answer?.status ?? 0);
-    if (answer?.status === 201) this.acknowledged.push([answer.body.id, message]);
-    else if (answer && !isDocumented(answer)) this.wrong.push(`${answer.status} ${answer.text}`);
+    const isStored = answer?.status === (messages.length > 1 ? 200 : 201);
+    if (isStored) {
+      const ids = answer.body.ids ?? [answer.body.id];
+      messages.forEach((message, place) => this.acknowledged.push([ids[place] ?? -1, message]));
+    } else if (answer && !isDocumented(answer)) this.wrong.push(`${answer.status} ${answer.text}`);
     // A moment for whoever is away to come back; not a matter of time for what is asserted.
-    if (answer?.status !== 201) await new Promise((resolve) => setTimeout(resolve, 20));
-    return answer?.status === 201;
+    if (!isStored) await new Promise((resolve) => setTimeout(resolve, 20));
+    return isStored;
   }
 
-  private async send(url: string, message: string, key?: string): Promise<Answer<{ id: number }> | undefined> {
+  private async send(url: string, messages: string[], key?: string): Promise<Answer<Acknowledgement> | undefined> {
+    const events = messages.map((message) => ({ event_type: 'load', severity: 'info', message, source: SOURCE }));
+    const isBatch = events.length > 1;
     try {
-      return await send('POST', url, {
-        json: { event_type: 'load', severity: 'info', message, source: SOURCE },
+      return await send('POST', new URL(isBatch ? '/api/events/batch' : '/api/events', url).href, {
+        json: isBatch ? events : events[0],
         ...(key !== undefined && { headers: { 'idempotency-key': key } }),
         signal: AbortSignal.any([AbortSignal.timeout(PATIENCE_MS), this.abandoned.signal]),
       });
@@ -144,6 +175,8 @@ export class Load {
   }
 }
 
+const batchOf = (key: string): string[] => Array.from({ length: BATCH }, (_, place) => `${key}.${place}`);
+
 // The same key may still be under way where the connection broke.
 function isDocumented({ status, headers }: Answer): boolean {
   if (headers.get('content-type')?.startsWith('application/problem+json') !== true) return false;
@@ -157,10 +190,10 @@ function codeOf(error: unknown): string {
 }
 
 /** Starts loads that are abandoned after each test of a file or a `describe`, on a process or on what `urls` says. */
-export function useLoads(): (target: ApiProcess | (() => string[])) => Load {
+export function useLoads(): (target: ApiProcess | (() => string[]), options?: LoadOptions) => Load {
   const stops = useStops();
-  return (target) => {
-    const load = new Load(typeof target === 'function' ? target : () => [target.url]);
+  return (target, options) => {
+    const load = new Load(typeof target === 'function' ? target : () => [target.url], options);
     stops.push(() => load.abandon());
     return load;
   };
