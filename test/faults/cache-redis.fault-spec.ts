@@ -163,13 +163,12 @@ describe('Redis', () => {
       await expectRight(api, versions);
     }
     expect(await healthOf(api)).toMatchObject({ answer: 200, status: 'ok' });
-    const warnings = linesWith(api, 'a value that is not ours');
-    expect(warnings.map((line) => (JSON.parse(line) as { level: string }).level)).toEqual(['warn']);
+    expect(foreignWarnings(api)).toEqual(['warn']);
     expect(api.output()).not.toContain('no JSON at all');
     record({ rounds: GARBAGE.length * 7, requests: versions.requests, also: 'one warning' });
   });
 
-  it('holds values of another type under our keys: right answers, and they are replaced', async () => {
+  it('holds values of another type under our keys: right answers, one warning, and they are replaced', async () => {
     redis = await startRedis();
     const api = await start(redis.url);
     const versions = new ShownVersions();
@@ -185,6 +184,12 @@ describe('Redis', () => {
       await expectRight(api, versions);
     }
     expect(await healthOf(api)).toMatchObject({ answer: 200, status: 'ok' });
-    record({ rounds: keys.length * 2, requests: versions.requests });
+    expect(foreignWarnings(api)).toEqual(['warn']);
+    record({ rounds: keys.length * 2, requests: versions.requests, also: 'one warning' });
   });
+
+  /** The level of each line that tells of a value that is not ours. */
+  function foreignWarnings(api: ApiProcess): unknown[] {
+    return linesWith(api, 'a value that is not ours').map((line) => (JSON.parse(line) as { level: string }).level);
+  }
 });

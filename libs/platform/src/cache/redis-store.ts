@@ -71,6 +71,7 @@ export class RedisStore implements KeyvStoreAdapter {
   /** What is not ours is missing, and replaced by what is stored next. */
   async getMany<Value>(keys: string[]): Promise<StoredData<Value | undefined>[]> {
     const values = await this.run(() => this.read(keys));
+    void this.lookForOtherTypes(keys, values);
     if (values.every(isOurs)) return values as StoredData<Value | undefined>[];
     this.warnOfForeign(keys);
     return values.map((value) => (isOurs(value) ? value : undefined)) as StoredData<Value | undefined>[];
@@ -124,6 +125,18 @@ export class RedisStore implements KeyvStoreAdapter {
     } catch (error) {
       if (!(error instanceof SyntaxError)) throw error;
       return Promise.all(keys.map((key) => this.redis.get(key).catch(unlessForeign)));
+    }
+  }
+
+  // Read together with others, a value of another type looks like none. Nobody waits to be told: meanwhile what is
+  // missing might be stored, and would be loaded once more.
+  private async lookForOtherTypes(keys: string[], values: unknown[]): Promise<void> {
+    const missing = keys.filter((_key, place) => isMissing(values[place]));
+    try {
+      const types = await Promise.all(missing.map((key) => this.client.type(key)));
+      if (types.some((type) => type !== 'none' && type !== 'string')) this.warnOfForeign(keys);
+    } catch {
+      // A Redis that is away is found by the commands that matter.
     }
   }
 
@@ -198,8 +211,12 @@ function problemOf(error: unknown): string {
   return reason === TIMED_OUT ? 'it does not answer in time' : 'there is no connection';
 }
 
+function isMissing(value: unknown): boolean {
+  return value === undefined || value === null;
+}
+
 function isOurs(value: unknown): boolean {
-  return value === undefined || value === null || (typeof value === 'string' && value.startsWith(OURS));
+  return isMissing(value) || (typeof value === 'string' && value.startsWith(OURS));
 }
 
 /** A foreign value, where reading it failed as it is no JSON or of another type. */
