@@ -26,7 +26,7 @@ describe('events are being stored', () => {
     const other = await start(url);
     const load = startLoad(() => [victim.url, other.url], { batches: true });
     const recoveryMs: number[] = [];
-    for (let round = 0; round < ROUNDS; round++) {
+    while (recoveryMs.length < ROUNDS || !load.brokeEveryKind) {
       await load.more(BETWEEN);
       expect(await victim.stop('SIGKILL')).toBeNull();
       await load.more(BETWEEN);
@@ -37,8 +37,7 @@ describe('events are being stored', () => {
     await load.more(BETWEEN);
     await load.stop();
     expect(load.wrong).toEqual([]);
-    expect(load.statuses.get(0)).toBeGreaterThan(0);
-    record({ rounds: ROUNDS, recoveryMs, ...(await load.expectNothingLost(url)) });
+    record({ rounds: recoveryMs.length, recoveryMs, ...(await load.expectNothingLost(url)) });
   });
 
   it('and PostgreSQL is killed: 503 meanwhile, nothing acknowledged is lost, and it goes on by itself', async () => {

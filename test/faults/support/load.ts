@@ -32,6 +32,21 @@ const SOURCE = 'load';
 /** Events of a batch. */
 const BATCH = 5;
 
+const KINDS = ['plain', 'keyed', 'batch'] as const;
+type Kind = (typeof KINDS)[number];
+
+interface BrokenRequest {
+  kind: Kind;
+  /** Of the error of the connection. */
+  code: string;
+}
+
+interface LoadRequest {
+  kind: Kind;
+  messages: string[];
+  key?: string;
+}
+
 /** Of a single event, or of a batch. */
 interface Acknowledgement {
   id: number;
@@ -52,8 +67,8 @@ export class Load {
   readonly acknowledged: [id: number, message: string][] = [];
   /** How often each status was answered; 0 is a connection that broke. */
   readonly statuses = new Map<number, number>();
-  /** The error code of each request that failed otherwise than with ECONNREFUSED: a listener was there. */
-  readonly broken: string[] = [];
+  /** Each request that failed otherwise than with ECONNREFUSED: a listener was there. */
+  readonly broken: BrokenRequest[] = [];
   /** Answers that are no acknowledgement and not as documented. */
   readonly wrong: string[] = [];
   private sent = 0;
@@ -67,6 +82,11 @@ export class Load {
     private readonly options: LoadOptions = {},
   ) {
     this.clients = Array.from({ length: WIDTH }, () => this.post());
+  }
+
+  /** Whether requests of every kind broke. */
+  get brokeEveryKind(): boolean {
+    return KINDS.every((kind) => this.broken.some((request) => request.kind === kind));
   }
 
   /** Resolves once `count` more events are acknowledged. */
@@ -127,45 +147,49 @@ export class Load {
   private async post(): Promise<void> {
     while (!this.stopped && this.sent < MAX_REQUESTS) {
       const number = this.sent++;
+      // Every kind of request to every process.
+      const turn = Math.floor(number / 4);
       const key = `keyed ${number}`;
-      if (number % 2 === 0) await this.attempt(number, [`plain ${number}`]);
-      else if (this.options.batches === true && number % 4 === 1) await this.insist(number, key, batchOf(key));
-      else await this.insist(number, key, [key]);
+      if (number % 2 === 0) await this.attempt({ kind: 'plain', messages: [`plain ${number}`] }, turn);
+      else if (this.options.batches === true && number % 4 === 1)
+        await this.insist({ kind: 'batch', messages: batchOf(key), key }, turn);
+      else await this.insist({ kind: 'keyed', messages: [key], key }, turn);
     }
   }
 
-  private async insist(number: number, key: string, messages: string[]): Promise<void> {
-    for (let tries = 0; !(await this.attempt(number + tries, messages, key)); tries++) {
+  private async insist(request: LoadRequest, turn: number): Promise<void> {
+    for (let tries = 0; !(await this.attempt(request, turn + tries)); tries++) {
       if (this.abandoned.signal.aborted || this.sent++ > MAX_REQUESTS) return;
     }
   }
 
-  private async attempt(number: number, messages: string[], key?: string): Promise<boolean> {
+  private async attempt(request: LoadRequest, turn: number): Promise<boolean> {
     const urls = this.urls();
-    const answer = await this.send(urls[number % urls.length] ?? '', messages, key);
+    const answer = await this.send(urls[turn % urls.length]!, request);
     this.count(answer?.status ?? 0);
-    const isStored = answer?.status === (messages.length > 1 ? 200 : 201);
+    const isStored = answer?.status === (request.kind === 'batch' ? 200 : 201);
     if (isStored) {
       const ids = answer.body.ids ?? [answer.body.id];
-      messages.forEach((message, place) => this.acknowledged.push([ids[place] ?? -1, message]));
+      request.messages.forEach((message, place) => this.acknowledged.push([ids[place] ?? -1, message]));
     } else if (answer && !isDocumented(answer)) this.wrong.push(`${answer.status} ${answer.text}`);
     // A moment for whoever is away to come back; not a matter of time for what is asserted.
     if (!isStored) await new Promise((resolve) => setTimeout(resolve, 20));
     return isStored;
   }
 
-  private async send(url: string, messages: string[], key?: string): Promise<Answer<Acknowledgement> | undefined> {
+  private async send(url: string, { kind, messages, key }: LoadRequest): Promise<Answer<Acknowledgement> | undefined> {
     const events = messages.map((message) => ({ event_type: 'load', severity: 'info', message, source: SOURCE }));
-    const isBatch = events.length > 1;
+    const isBatch = kind === 'batch';
+    const target = new URL(isBatch ? '/api/events/batch' : '/api/events', url).href;
     try {
-      return await send('POST', new URL(isBatch ? '/api/events/batch' : '/api/events', url).href, {
+      return await send('POST', target, {
         json: isBatch ? events : events[0],
         ...(key !== undefined && { headers: { 'idempotency-key': key } }),
         signal: AbortSignal.any([AbortSignal.timeout(PATIENCE_MS), this.abandoned.signal]),
       });
     } catch (error) {
       const code = codeOf(error);
-      if (code !== 'ECONNREFUSED') this.broken.push(code);
+      if (code !== 'ECONNREFUSED') this.broken.push({ kind, code });
       return undefined;
     }
   }

@@ -8,6 +8,7 @@ export interface Measurement {
   /** How often something was broken. */
   rounds?: number;
   requests?: number;
+  /** Events; a batch has several. */
   acknowledged?: number;
   /** Acknowledged events that were not stored as they were sent. */
   lost?: number;
@@ -45,7 +46,7 @@ export function report(): string {
     .split('\n')
     .filter((line) => line !== '')
     .map((line) => toRow(JSON.parse(line) as Line));
-  const head = ['test', 'rounds', 'requests', 'acknowledged', 'lost', 'duplicates', 'recovery, s', 'also'];
+  const head = ['test', 'rounds', 'requests', 'events acknowledged', 'lost', 'duplicates', 'recovery, s', 'also'];
   return [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |\n`).join('');
 }
 

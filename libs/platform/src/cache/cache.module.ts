@@ -65,7 +65,7 @@ async function createRedisStore({ mode, redisUrl, prefix }: CacheConfig): Promis
       if (available) logger.log(`Redis is used again: ${reason}`);
       else logger.warn(`Redis is not available, reading from the database: ${reason}`);
     },
-    foreign: (key) => logger.warn(`a value that is not ours was read past in Redis, under ${key} or a lease of it`),
+    foreign: (key) => logger.warn(`a value that is not ours was read past in Redis, under ${key}`),
   });
 }
 

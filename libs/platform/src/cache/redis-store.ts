@@ -23,7 +23,7 @@ const FOREIGN = Symbol('foreign');
 export interface RedisObserver {
   /** Once when Redis becomes unavailable, and once when it is used again. */
   changed: (available: boolean, reason: string) => void;
-  /** A value that is not ours was read past, under this key or that of a lease; at most once a minute. */
+  /** A value that is not ours was read past under this key; at most once a minute. */
   foreign: (key: string) => void;
 }
 
@@ -71,9 +71,10 @@ export class RedisStore implements KeyvStoreAdapter {
   /** What is not ours is missing, and replaced by what is stored next. */
   async getMany<Value>(keys: string[]): Promise<StoredData<Value | undefined>[]> {
     const values = await this.run(() => this.read(keys));
-    void this.lookForOtherTypes(keys, values);
-    if (values.every(isOurs)) return values as StoredData<Value | undefined>[];
-    this.warnOfForeign(keys);
+    void this.lookForOtherTypes(keys.filter((_key, place) => isMissing(values[place])));
+    const foreign = values.findIndex((value) => !isOurs(value));
+    if (foreign === -1) return values as StoredData<Value | undefined>[];
+    this.warnOfForeign(keys[foreign]);
     return values.map((value) => (isOurs(value) ? value : undefined)) as StoredData<Value | undefined>[];
   }
 
@@ -128,13 +129,14 @@ export class RedisStore implements KeyvStoreAdapter {
     }
   }
 
-  // Read together with others, a value of another type looks like none. Nobody waits to be told: meanwhile what is
-  // missing might be stored, and would be loaded once more.
-  private async lookForOtherTypes(keys: string[], values: unknown[]): Promise<void> {
-    const missing = keys.filter((_key, place) => isMissing(values[place]));
+  // MGET takes a value of another type for a missing one. Nobody waits to be told: meanwhile what is missing might be
+  // stored, and would be loaded once more.
+  private async lookForOtherTypes(missing: string[]): Promise<void> {
+    if (missing.length === 0 || !this.mayWarn()) return;
     try {
       const types = await Promise.all(missing.map((key) => this.client.type(key)));
-      if (types.some((type) => type !== 'none' && type !== 'string')) this.warnOfForeign(keys);
+      const foreign = types.findIndex((type) => type !== 'none' && type !== 'string');
+      if (foreign !== -1) this.warnOfForeign(missing[foreign]);
     } catch {
       // A Redis that is away is found by the commands that matter.
     }
@@ -160,11 +162,14 @@ export class RedisStore implements KeyvStoreAdapter {
     this.tryLater();
   }
 
-  private warnOfForeign(keys: string[]): void {
-    const now = performance.now();
-    if (now < this.nextForeignWarning) return;
-    this.nextForeignWarning = now + FOREIGN_WARNING_MS;
-    this.observer.foreign(keys.at(-1) ?? '');
+  private warnOfForeign(key = ''): void {
+    if (!this.mayWarn()) return;
+    this.nextForeignWarning = performance.now() + FOREIGN_WARNING_MS;
+    this.observer.foreign(key);
+  }
+
+  private mayWarn(): boolean {
+    return performance.now() >= this.nextForeignWarning;
   }
 
   private tryLater(): void {

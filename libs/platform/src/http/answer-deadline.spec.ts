@@ -9,7 +9,7 @@ const TIMEOUT_MS = 15_000;
 
 /** More than all buffers between server and client take. */
 const BUFFERS = 40 * 1024 * 1024;
-const LARGE = 3 * BUFFERS;
+const LARGE = 4 * BUFFERS;
 
 /** Of all clocks only the one by which the server looks at its answers stands still: a busy machine changes nothing. */
 const RUNNING = ['Date', 'hrtime', 'nextTick', 'performance', 'queueMicrotask', 'setImmediate', 'setTimeout'] as const;

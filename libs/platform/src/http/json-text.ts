@@ -1,6 +1,6 @@
 import type { FastifyReply } from 'fastify';
 import { isNotModified } from './entity-tag';
-import { answerWithinMemory } from './message-memory';
+import { countAnswer } from './message-memory';
 
 /** An answer that is JSON text already, with its own headers; an `etag` among them answers `If-None-Match`. */
 export class JsonText {
@@ -21,7 +21,7 @@ export function sendJsonText(reply: FastifyReply, { text, headers }: JsonText): 
     (method === 'GET' || method === 'HEAD') &&
     headers.etag !== undefined &&
     isNotModified(given['if-none-match'], headers.etag);
-  const body = isKnown ? undefined : answerWithinMemory(reply, text);
+  const body = isKnown ? undefined : countAnswer(reply, text);
   const vary = reply.getHeader('vary');
   // Kept by nobody without asking again, and not the same to those who read no compression.
   void reply

@@ -1,40 +1,39 @@
+import type { Socket } from 'node:net';
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import { AppError } from './app-error';
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** What the large bodies and answers of all requests under way take together. */
-    messageMemory: { bytes: number };
+    /** What the large answers of all requests under way take. */
+    answerMemory: MessageMemory;
   }
   interface FastifyRequest {
-    /** What the body takes of it; `null` for none, or a small one. */
+    /** What the body takes of the memory of all bodies; `null` for none, or a small one. */
     bodyMemory: MemoryShare | null;
   }
 }
 
-/** Bytes that the bodies and answers of all requests under way may take together; a larger one beyond is 503. */
-const MAX_MESSAGES_BYTES = 128 * 1024 * 1024;
+/** Bytes that all bodies under way may take together, and as many all answers; a larger one beyond is 503. */
+const MAX_BYTES = 128 * 1024 * 1024;
 
-/** Bytes of each that do not count: events come and go in bodies like that, and must not wait for large ones. */
-const SMALL_MESSAGE_BYTES = 64 * 1024;
+/** Bytes of each body or answer that do not count: most are as small, and must not wait for large ones. */
+const SMALL_BYTES = 64 * 1024;
 
 /** Bytes that a part of a body takes besides its own: the client decides how many parts there are. */
 const PART_BYTES = 256;
 
-const SAFE_METHODS: readonly string[] = ['GET', 'HEAD'];
-
 /**
- * Limits what the bodies that are read whole take together, from their first byte until their answer is made, with the
- * answers that are made whole, until they are sent: there can be many of them at once, each may be as large as its
+ * Limits what the bodies that are read whole take together, from their first byte until their answer is made, and what
+ * the answers that are made whole take, until they are sent. There can be many at once, each may be as large as its
  * operation allows, and the client decides how fast it sends and reads.
  */
 export function limitMessageMemory(server: FastifyInstance): void {
-  const total = { bytes: 0 };
-  server.decorate('messageMemory', total);
+  const bodies = new MessageMemory('request bodies');
+  server.decorate('answerMemory', new MessageMemory('answers'));
   server.decorateRequest('bodyMemory', null);
   server.addHook('onRequest', (request, _reply, done) => {
     const { 'content-length': length, 'transfer-encoding': encoding } = request.headers;
-    if (Number(length) > SMALL_MESSAGE_BYTES || encoding !== undefined) request.bodyMemory = new MemoryShare(total);
+    if (Number(length) > SMALL_BYTES || encoding !== undefined) request.bodyMemory = new MemoryShare(bodies);
     done();
   });
   // Not when the answer closes: that comes while the body of a client that left is still being stored, and never for an
@@ -46,55 +45,79 @@ export function limitMessageMemory(server: FastifyInstance): void {
 }
 
 /**
- * The text of an answer as it is to be sent: a large one counts from now on until it is.
+ * Counts an answer from now on until it is sent.
  *
- * @throws AppError `unavailable` where all large messages together are too large; never after a change, which is
- * done, and whose body had to find room before
+ * @returns the answer as it is to be sent; as bytes a large one is kept once, of a text copies are made while it waits
+ * @throws AppError `unavailable` where all answers together are too large. Never for a request that may have changed
+ *   something, of which the client has to learn: such answers have at most a few MiB, and each connection has one.
  */
-export function answerWithinMemory(reply: FastifyReply, text: string): string | Buffer {
+export function countAnswer(reply: FastifyReply, text: string): string | Buffer {
   const { method, raw } = reply.request;
-  if (text.length <= SMALL_MESSAGE_BYTES || raw.socket.destroyed) return text;
-  const share = new MemoryShare(reply.server.messageMemory);
-  // As bytes it is kept once: of a text the server makes copies while it waits to be sent.
-  const bytes = Buffer.from(text);
-  if (SAFE_METHODS.includes(method)) share.grow(bytes.length, 1);
-  else share.count(bytes.length);
-  const release = (): void => {
+  const length = Buffer.byteLength(text);
+  if (length <= SMALL_BYTES || method === 'HEAD' || raw.socket.destroyed) return text;
+  const memory = reply.server.answerMemory;
+  const share = new MemoryShare(memory);
+  if (method === 'GET') share.grow(length);
+  else share.set(length);
+  const shares = memory.sharesOf(raw.socket);
+  shares.add(share);
+  reply.raw.once('close', () => {
     share.release();
-    raw.socket.off('close', release);
-  };
-  reply.raw.once('close', release);
-  // Of a lost connection only the answer that is being sent closes, none of those that wait behind it.
-  raw.socket.once('close', release);
-  return bytes;
+    shares.delete(share);
+  });
+  return Buffer.from(text);
+}
+
+/** What the large bodies, or the large answers, take together. */
+class MessageMemory {
+  bytes = 0;
+  private readonly connections = new WeakMap<Socket, Set<MemoryShare>>();
+
+  /** @param of whose memory it is, as clients read it */
+  constructor(readonly of: string) {}
+
+  /**
+   * What is counted until the end of a connection at most: of one that is lost only the answer that is being sent closes,
+   * none of those that wait behind it.
+   */
+  sharesOf(socket: Socket): Set<MemoryShare> {
+    const known = this.connections.get(socket);
+    if (known) return known;
+    const shares = new Set<MemoryShare>();
+    this.connections.set(socket, shares);
+    socket.once('close', () => {
+      for (const share of shares) share.release();
+    });
+    return shares;
+  }
 }
 
 /** The part of one body or answer. */
 export class MemoryShare {
   private counted = 0;
 
-  constructor(private readonly total: { bytes: number }) {}
+  constructor(private readonly memory: MessageMemory) {}
 
   /**
-   * Counts a body or answer of so many bytes, in so many parts, so far.
+   * Counts so many bytes, in so many parts, so far.
    *
    * @throws AppError `unavailable` where all of them together are too large
    */
-  grow(bytes: number, parts: number): void {
-    const counted = Math.max(0, bytes + parts * PART_BYTES - SMALL_MESSAGE_BYTES);
-    if (this.total.bytes + counted - this.counted > MAX_MESSAGES_BYTES) {
-      throw new AppError('unavailable', 'Too many large bodies and answers are under way; try again.');
+  grow(bytes: number, parts = 0): void {
+    const counted = Math.max(0, bytes + parts * PART_BYTES - SMALL_BYTES);
+    if (this.memory.bytes + counted - this.counted > MAX_BYTES) {
+      throw new AppError('unavailable', `Too many large ${this.memory.of} are being handled; try again.`);
     }
-    this.count(counted);
+    this.set(counted);
   }
 
   /** Counts so many bytes, whatever the others take. */
-  count(bytes: number): void {
-    this.total.bytes += bytes - this.counted;
+  set(bytes: number): void {
+    this.memory.bytes += bytes - this.counted;
     this.counted = bytes;
   }
 
   release(): void {
-    this.count(0);
+    this.set(0);
   }
 }
