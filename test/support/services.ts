@@ -1,10 +1,11 @@
-import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
-import { chmodSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { spawn, type ChildProcess } from 'node:child_process';
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { EmbeddedPostgres } from '../../libs/platform/src';
+import { requireProgram } from './debian-programs';
 
 const STANDARD_REDIS = 'redis://127.0.0.1:6379';
 
@@ -45,7 +46,7 @@ export async function findRedis(): Promise<Service> {
     return { url: given, stop: leaveRunning };
   }
   if (await answers(STANDARD_REDIS)) return { url: STANDARD_REDIS, stop: leaveRunning };
-  if (!hasRedisServer()) installRedisServer();
+  requireProgram('redis-server');
   return startRedis();
 }
 
@@ -113,29 +114,4 @@ async function answers(url: string): Promise<boolean> {
   } finally {
     redis.disconnect();
   }
-}
-
-function hasRedisServer(): boolean {
-  try {
-    execFileSync('redis-server', ['--version'], { stdio: 'ignore' });
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-function installRedisServer(): void {
-  const debian = existsSync('/etc/debian_version');
-  if (process.getuid?.() !== 0 || !debian) {
-    throw new Error(
-      'The tests need a Redis: start one on port 6379, or set TEST_REDIS_URL, or install redis-server (Debian: apt-get install redis-server).',
-    );
-  }
-  console.log('The tests need a Redis and found none: installing redis-server with apt-get.');
-  const options = {
-    stdio: 'inherit',
-    env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' },
-  } as const;
-  execFileSync('apt-get', ['update', '-qq'], options);
-  execFileSync('apt-get', ['install', '-y', '-qq', '--no-install-recommends', 'redis-server'], options);
 }
