@@ -12,6 +12,7 @@ export { inTransaction } from './database/transaction';
 export { EmbeddedPostgres, EmbeddedPostgresError } from './embedded-postgres/embedded-postgres';
 export { AppError, invalid, type FieldError } from './http/app-error';
 export { BackgroundTask } from './background/background-task';
+export { giveTurn } from './background/turns';
 export { isNotModified, preconditionHolds } from './http/entity-tag';
 export { configureHttp } from './http/http';
 export { createHttpAdapter } from './http/http-adapter';
