@@ -11,27 +11,40 @@ export function checkDetails(value: unknown): string | undefined {
   return exceedsBytes(value) ? `must not be larger than ${MAX_BYTES / 1024} KiB as JSON` : undefined;
 }
 
-// Written out only where that could matter: it takes ten times as long.
+// Almost always the text as JavaScript writes it tells.
 function exceedsBytes(value: object): boolean {
-  if (JSON.stringify(value).length * MAX_GROWTH <= MAX_BYTES) return false;
-  return Buffer.byteLength(JSON.stringify(value, writtenOut)) > MAX_BYTES;
+  const json = JSON.stringify(value);
+  if (json.length * MAX_GROWTH <= MAX_BYTES) return false;
+  const bytes = Buffer.byteLength(json);
+  if (bytes > MAX_BYTES || !SMALL_NUMBER.test(json)) return bytes > MAX_BYTES;
+  return bytes + growthOf(value) > MAX_BYTES;
 }
 
 function exceedsLevels(value: unknown, levels: number): boolean {
   if (typeof value !== 'object' || value === null) return false;
   if (levels === 0) return true;
-  for (const child of Object.values(value)) if (exceedsLevels(child, levels - 1)) return true;
+  if (Array.isArray(value)) return value.some((child: unknown) => exceedsLevels(child, levels - 1));
+  for (const key in value) if (exceedsLevels((value as Record<string, unknown>)[key], levels - 1)) return true;
   return false;
 }
 
 /** How many bytes a character of JSON can become: `5e-324` is read back as 324 digits and more. */
 const MAX_GROWTH = 64;
 
+/** A number that JavaScript writes with an exponent and PostgreSQL in full, or a text that looks like one. */
+const SMALL_NUMBER = /\de-\d/;
+
 /** Significant digits of a double at most. */
 const DIGITS = 17;
 
 // PostgreSQL writes numbers out in full, and JavaScript the smallest with an exponent: 1e-308 is read back as 310 digits.
-function writtenOut(_key: string, value: unknown): unknown {
-  if (typeof value !== 'number' || value === 0 || Math.abs(value) >= 1e-6) return value;
-  return '0'.repeat(Math.ceil(-Math.log10(Math.abs(value))) + DIGITS);
+function growthOf(value: unknown): number {
+  if (typeof value === 'number') {
+    if (value === 0 || Math.abs(value) >= 1e-6) return 0;
+    return Math.ceil(-Math.log10(Math.abs(value))) + DIGITS + 2 - String(value).length;
+  }
+  if (typeof value !== 'object' || value === null) return 0;
+  let growth = 0;
+  for (const child of Array.isArray(value) ? value : Object.values(value)) growth += growthOf(child as unknown);
+  return growth;
 }

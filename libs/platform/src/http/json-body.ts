@@ -14,13 +14,8 @@ const utf8 = new TextDecoder('utf-8', { fatal: true });
 /** Half a character: unlike what else is wrong, it makes the whole text unreadable. */
 class LoneSurrogate extends Error {}
 
-interface Place {
-  value: unknown;
-  depth: number;
-  /** The path down to the value, newest first, so that a pointer is only made for an error. */
-  key?: string | number;
-  parent?: Place;
-}
+/** A key of an object, or a place in an array. */
+type Step = string | number;
 
 /** What an error calls the text that it refuses. */
 const WHOLE_BODY = 'The request body';
@@ -77,14 +72,8 @@ function mayBreakRules(text: string): boolean {
  */
 export function checkTree(root: unknown, name = WHOLE_BODY): void {
   const errors: FieldError[] = [];
-  const waiting: Place[] = [{ value: root, depth: 0 }];
   try {
-    // A loop, not a recursion: a body of 1 MiB can nest half a million levels.
-    for (let place = waiting.pop(); place && errors.length < MAX_ERRORS; place = waiting.pop()) {
-      const problem = checkValue(place);
-      if (problem !== undefined) errors.push({ detail: problem, pointer: pointer(place) });
-      else pushChildren(place, waiting, errors);
-    }
+    checkValue(root, [], errors);
   } catch (cause) {
     if (cause instanceof LoneSurrogate)
       throw new AppError('malformed', `${name} holds a lone surrogate, which is no character.`);
@@ -93,45 +82,55 @@ export function checkTree(root: unknown, name = WHOLE_BODY): void {
   if (errors.length > 0) throw invalid(errors);
 }
 
-function checkValue({ value, depth }: Place): string | undefined {
-  if (typeof value === 'string') return checkText(value);
-  if (typeof value === 'number') {
-    if (!Number.isFinite(value)) return 'a number must not be beyond the range of a double (IEEE 754)';
-    if (Number.isInteger(value) && !Number.isSafeInteger(value))
-      return 'an integer must lie between -(2^53) and 2^53, exclusive';
+// Calls itself for each level, and what has too many levels is refused at the first one too many.
+function checkValue(value: unknown, path: Step[], errors: FieldError[]): void {
+  if (typeof value === 'object' && value !== null) {
+    if (path.length >= MAX_DEPTH) refuse(`must not nest deeper than ${MAX_DEPTH} levels`, path, errors);
+    else if (Array.isArray(value)) checkArray(value, path, errors);
+    else checkObject(value as Record<string, unknown>, path, errors);
+  } else {
+    const problem = typeof value === 'string' ? checkText(value) : checkNumber(value);
+    if (problem !== undefined) refuse(problem, path, errors);
   }
-  if (typeof value === 'object' && value !== null && depth >= MAX_DEPTH)
-    return `must not nest deeper than ${MAX_DEPTH} levels`;
+}
+
+function checkArray(values: readonly unknown[], path: Step[], errors: FieldError[]): void {
+  for (let place = 0; place < values.length && errors.length < MAX_ERRORS; place++) {
+    path.push(place);
+    checkValue(values[place], path, errors);
+    path.pop();
+  }
+}
+
+function checkObject(members: Record<string, unknown>, path: Step[], errors: FieldError[]): void {
+  for (const key in members) {
+    if (errors.length >= MAX_ERRORS) return;
+    const problem = FORBIDDEN_KEYS.has(key) ? `must not have the key ${key}` : checkText(key);
+    if (problem !== undefined) {
+      refuse(problem, path, errors);
+      continue;
+    }
+    path.push(key);
+    checkValue(members[key], path, errors);
+    path.pop();
+  }
+}
+
+function checkNumber(value: unknown): string | undefined {
+  if (typeof value !== 'number') return undefined;
+  if (!Number.isFinite(value)) return 'a number must not be beyond the range of a double (IEEE 754)';
+  if (Number.isInteger(value) && !Number.isSafeInteger(value))
+    return 'an integer must lie between -(2^53) and 2^53, exclusive';
   return undefined;
+}
+
+function refuse(detail: string, path: readonly Step[], errors: FieldError[]): void {
+  errors.push({ detail, pointer: ['#', ...path.map((step) => escapePointer(String(step)))].join('/') });
 }
 
 function checkText(text: string): string | undefined {
   if (!text.isWellFormed()) throw new LoneSurrogate();
   return text.includes('\0') ? 'must not contain the NUL character' : undefined;
-}
-
-function pushChildren(place: Place, waiting: Place[], errors: FieldError[]): void {
-  const { value, depth } = place;
-  if (Array.isArray(value)) {
-    for (let key = value.length - 1; key >= 0; key--)
-      waiting.push({ value: value[key], depth: depth + 1, key, parent: place });
-  } else if (typeof value === 'object' && value !== null) {
-    for (const key of Object.keys(value).reverse()) {
-      if (errors.length >= MAX_ERRORS) return;
-      const child = { value: (value as Record<string, unknown>)[key], depth: depth + 1, key, parent: place };
-      const problem = FORBIDDEN_KEYS.has(key) ? `must not have the key ${key}` : checkText(key);
-      if (problem === undefined) waiting.push(child);
-      else errors.push({ detail: problem, pointer: pointer(place) });
-    }
-  }
-}
-
-function pointer(place: Place): string {
-  const steps: string[] = [];
-  for (let at: Place | undefined = place; at?.key !== undefined; at = at.parent) {
-    steps.unshift(escapePointer(String(at.key)));
-  }
-  return ['#', ...steps].join('/');
 }
 
 /**
