@@ -4,6 +4,10 @@ import { Text } from '@app/platform';
 import { SEVERITIES, type Severity } from './event.entity';
 import { IsDetails, IsSeverity, IsTimestamp, LIMITS, MayBeAbsent } from './event-rules';
 
+const DETAILS = `Anything else, as JSON: at most 32 levels and 256 KiB. Numbers are doubles (IEEE 754): integers of 2^53 and
+beyond and what is too large or too small for a double are refused, digits beyond its 17 rounded, and -0 becomes 0. Of a
+name that stands twice the last value counts.`;
+
 const EXAMPLE_DETAILS = { version: '1.4.2', commit: '9fceb02', duration_ms: 4210 };
 
 /** An event to store. */
@@ -25,7 +29,7 @@ export class CreateEventDto {
     type: 'object',
     additionalProperties: true,
     nullable: true,
-    description: 'Anything else, as JSON: at most 32 levels and 256 KiB.',
+    description: DETAILS,
     example: EXAMPLE_DETAILS,
   })
   details?: Record<string, unknown> | null;
@@ -91,7 +95,7 @@ export class UpdateEventDto {
     type: 'object',
     additionalProperties: true,
     nullable: true,
-    description: 'Anything else, as JSON: at most 32 levels and 256 KiB; replaced as a whole.',
+    description: `${DETAILS} Replaced as a whole.`,
     example: EXAMPLE_DETAILS,
   })
   details?: Record<string, unknown> | null;

@@ -25,6 +25,13 @@ describe('parseJsonBody', () => {
     '-9007199254740991',
     '5e-324',
     '4503599627370496.5',
+    '2.5e-324',
+    '[0e-400,0.0E-999,-0,0.000]',
+    '0.' + '0'.repeat(323) + '5',
+    '["1e-400",{"1e-400":"\\"1e-400"}]',
+    // Rounded to the nearest double, as every digit beyond it is.
+    '4503599627370497.75',
+    '0.1234567890123456789',
     '{"":{"prototype":1,"proto":2,"Constructor":3}}',
     '"\\ud83d\\ude00"',
     '['.repeat(64) + ']'.repeat(64),
@@ -45,6 +52,16 @@ describe('parseJsonBody', () => {
     ['invalid', '9007199254740993'],
     ['invalid', '-9007199254740992'],
     ['invalid', '1e400'],
+    ['invalid', '1e-400'],
+    ['invalid', '-1E-400'],
+    ['invalid', '2.4e-324'],
+    ['invalid', '0.' + '0'.repeat(324) + '2'],
+    ['invalid', '0.' + '0'.repeat(200) + '1e-200'],
+    ['malformed', '1e-400e1'],
+    ['malformed', '01e-400'],
+    ['malformed', '1.e-400'],
+    ['malformed', '[1e-400'],
+    ['malformed', '"1e-400'],
     ['invalid', '{"__proto__":1}'],
     ['invalid', '[[{"constructor":1}]]'],
     ['invalid', '['.repeat(65) + ']'.repeat(65)],
@@ -54,6 +71,7 @@ describe('parseJsonBody', () => {
 
   it.each([
     ['1e400', ['#']],
+    ['{"a":[1e-400,"\\"",2e-400],"b":"1e-400"}', ['#/a/0', '#/a/2']],
     ['[1,"\\u0000",{"a/b":{"~":[1e400]}}]', ['#/1', '#/2/a~1b/~0/0']],
     ['{"a":1e400,"b c":"\\u0000","ü":1e400}', ['#/a', '#/b%20c', '#/%C3%BC']],
     ['{"a":{"__proto__":{},"b\\u0000":1,"c":1e400}}', ['#/a', '#/a', '#/a/c']],
@@ -68,6 +86,10 @@ describe('parseJsonBody', () => {
     ['levels', `{"a":${'['.repeat(500_000)}${']'.repeat(500_000)}}`],
   ])('lists no more than twenty of many bad %s', (_name, text) => {
     expect(failure(text).errors?.length).toBeLessThanOrEqual(20);
+  });
+
+  it('takes the last of several values of one name, and no sign of zero', () => {
+    expect(JSON.stringify(parse('{"severity":"info","n":-0,"severity":"error"}'))).toBe('{"severity":"error","n":0}');
   });
 
   it('does not repeat what it cannot read', () => {

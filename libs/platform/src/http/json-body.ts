@@ -21,11 +21,14 @@ type Step = string | number;
 const WHOLE_BODY = 'The request body';
 
 /**
- * The value of a JSON body (RFC 8259), restricted to what can be stored and read back unchanged (RFC 7493, I-JSON).
+ * The value of a JSON body (RFC 8259), restricted to what I-JSON (RFC 7493) can carry. Where that allows a choice, it is
+ * ECMAScript's: of a name that stands twice the last value counts, digits beyond a double are rounded to the nearest one,
+ * and -0 is written as 0.
  *
  * @param name what an error calls it; it starts a sentence
  * @throws AppError `malformed` for no JSON, invalid UTF-8 or a lone surrogate; `invalid` for NUL characters, keys
- *   that reach a prototype, more than 64 levels, integers of 2^53 and beyond and numbers beyond a double
+ *   that reach a prototype, more than 64 levels, integers of 2^53 and beyond and numbers too large or too small for a
+ *   double
  */
 export function parseJsonBody(body: Uint8Array, name = WHOLE_BODY): unknown {
   const text = decodeUtf8(body, name);
@@ -43,15 +46,33 @@ export function decodeUtf8(bytes: Uint8Array, name = WHOLE_BODY): string {
   }
 }
 
-/** The value of JSON, which `checkTree` should see next. @throws AppError `malformed` */
+/**
+ * The value of JSON, which `checkTree` should see next: a number too small for a double is infinite there, as one too
+ * large is, and not 0.
+ *
+ * @throws AppError `malformed`
+ */
 export function parseJson(text: string, name = WHOLE_BODY): unknown {
   if (text.trim() === '') throw new AppError('malformed', `${name} is empty; send JSON.`);
   try {
-    return JSON.parse(text);
+    return JSON.parse(MAY_UNDERFLOW.test(text) ? text.replace(TOKENS, markUnderflow) : text);
   } catch (cause) {
     // The parser's own message quotes the body, which may hold secrets.
     throw new AppError('malformed', `${name} is not valid JSON.`, { cause });
   }
+}
+
+/** What any number has that is too small for a double: such an exponent, or so many zeros. */
+const MAY_UNDERFLOW = /\d[eE]-\d|0{99}/;
+
+/** The texts and the numbers of JSON, and what is nearly a number. */
+const TOKENS = /"[^"\\]*(?:\\[^][^"\\]*)*"|-?\d[\d.eE+-]*/g;
+
+/** A number of JSON (RFC 8259, section 6) that is not zero as it is written. */
+const NOT_ZERO = /^-?(?=[0.]*[1-9])(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
+
+function markUnderflow(token: string): string {
+  return Number(token) === 0 && NOT_ZERO.test(token) ? '1e999' : token;
 }
 
 /** What could stand for something that is refused: escapes, keys of prototypes, and long or exponential numbers. */
@@ -118,7 +139,7 @@ function checkObject(members: Record<string, unknown>, path: Step[], errors: Fie
 
 function checkNumber(value: unknown): string | undefined {
   if (typeof value !== 'number') return undefined;
-  if (!Number.isFinite(value)) return 'a number must not be beyond the range of a double (IEEE 754)';
+  if (!Number.isFinite(value)) return 'a number must be within the range of a double (IEEE 754)';
   if (Number.isInteger(value) && !Number.isSafeInteger(value))
     return 'an integer must lie between -(2^53) and 2^53, exclusive';
   return undefined;
