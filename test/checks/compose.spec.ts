@@ -37,6 +37,7 @@ const composeText = read('docker/compose.yml');
 const compose = parse(composeText, { merge: true }) as ComposeFile;
 const services = Object.entries(compose.services);
 const nginx = read('docker/nginx/nginx.conf');
+const locations = read('docker/nginx/locations.conf');
 
 function service(name: string): Service {
   const found = compose.services[name];
@@ -221,17 +222,29 @@ describe('docker/nginx/nginx.conf', () => {
     expect(nginx).toContain(`ssl_certificate_key ${folder}/privkey.pem;`);
   });
 
+  it('includes, in the server that speaks TLS, the locations that compose mounts beside it', () => {
+    const files = (service('nginx').volumes ?? [])
+      .filter((mount) => typeof mount !== 'string')
+      .map(({ source, target }) => [source, target]);
+    expect(files).toContainEqual(['./nginx/nginx.conf', '/etc/nginx/nginx.conf']);
+    expect(files).toContainEqual(['./nginx/locations.conf', '/etc/nginx/locations.conf']);
+    expect([...nginx.matchAll(/\binclude (\S+);/g)].map(([, file]) => file)).toEqual(['locations.conf']);
+    expect(nginx.indexOf('include locations.conf;')).toBeGreaterThan(nginx.indexOf('listen 443 ssl'));
+  });
+
+  // What the locations do is tested on an nginx: test/system/nginx.system-spec.ts.
   it('passes on who calls, and believes no caller about it', () => {
     expect(nginx).toContain(`server api:${imageEnvironment().PORT} resolve;`);
-    expect(nginx).toContain('proxy_set_header X-Forwarded-For $remote_addr;');
-    expect(nginx).toContain('proxy_set_header X-Forwarded-Proto $scheme;');
-    expect(nginx).toContain('proxy_set_header X-Request-Id $correlation_id;');
+    expect(locations).toContain('proxy_set_header X-Forwarded-For $remote_addr;');
+    expect(locations).toContain('proxy_set_header X-Forwarded-Proto $scheme;');
+    expect(locations).toContain('proxy_set_header X-Request-Id $correlation_id;');
     expect(nginx).toContain('"~^[A-Za-z0-9_.:-]{1,128}$" $http_x_request_id;');
   });
 
-  it('takes bodies up to the limit of a batch and keeps none in a file', () => {
-    expect(nginx).toContain('client_max_body_size 16m;');
-    expect(nginx).toContain('proxy_request_buffering off;');
-    expect(nginx).toContain('proxy_max_temp_file_size 0;');
+  it('takes bodies up to the limit of a batch, files of any size, and keeps none in a file of its own', () => {
+    expect(locations).toMatch(/^client_max_body_size 16m;$/m);
+    expect(locations).toMatch(/^location ~ \^\/api\/events\/import\/\?\$ \{\n {2}client_max_body_size 0;$/m);
+    expect(locations).toContain('proxy_request_buffering off;');
+    expect(locations).toContain('proxy_max_temp_file_size 0;');
   });
 });
