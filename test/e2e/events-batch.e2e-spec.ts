@@ -217,8 +217,14 @@ describe('POST /api/events/batch', () => {
       expect([first, again].map(({ headers }) => headers.get('idempotent-replayed'))).toEqual([null, 'true']);
       expect(await countEvents(api)).toBe(1201);
       expectInvalid(await keyed('batch', [EVENT]), 'Idempotency-Key');
-      // Another query and another path are another scope.
-      expect((await keyed('batch', [EVENT], '?atomic=true')).headers.get('idempotent-replayed')).toBeNull();
+    });
+
+    it('refuses the key with another query, and stores nothing', async () => {
+      expect((await keyed('another query', [EVENT])).status).toBe(200);
+      const answer = await keyed('another query', [EVENT], '?atomic=true');
+      expectInvalid(answer, 'Idempotency-Key');
+      expect(answer.text).toContain('another body or query');
+      expect(await countEvents(api)).toBe(1);
     });
 
     it('is not used up by a batch that is refused', async () => {

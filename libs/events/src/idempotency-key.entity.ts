@@ -8,7 +8,7 @@ export class IdempotencyKeyRow {
   @PrimaryColumn({ type: 'bytea', primaryKeyConstraintName: 'idempotency_keys_pkey' })
   digest: Buffer;
 
-  /** SHA-256 over the body of the request. */
+  /** SHA-256 over the query and the body of the request. */
   @Column('bytea')
   fingerprint: Buffer;
 

@@ -23,7 +23,7 @@ export function toJsonText({ headers, body, isReplayed }: Answer): JsonText {
   return new JsonText(body, { ...headers, ...(isReplayed && { 'idempotent-replayed': 'true' }) });
 }
 
-/** What is known of a key: an answer, given to the same body or to another one. */
+/** What is known of a key: an answer, given to the same body and query or to others. */
 export interface KnownKey {
   same: boolean;
   headers: Record<string, string>;
@@ -65,8 +65,8 @@ export class IdempotencyService {
   /**
    * The answer of `work`, remembered in the transaction in which it stores; the remembered answer when there is one.
    *
-   * @throws AppError `conflict` while the same key is under way, `invalid` when it came with another body; what `work`
-   *   throws, and the key is not used up then
+   * @throws AppError `conflict` while the same key is under way, `invalid` when it came with another body or query; what
+   *   `work` throws, and the key is not used up then
    */
   answerOnce(key: IdempotencyKey, status: number, work: (connection: Connection) => Promise<string>): Promise<Answer> {
     return this.exclusively(key, () =>
@@ -91,7 +91,7 @@ export function lockOf({ digest }: IdempotencyKey): string {
 /** The answer of a key that is known, or what is wrong with asking for it. */
 export function replay({ same, headers, body }: KnownKey): Answer | AppError {
   if (same) return { headers, body, isReplayed: true };
-  const detail = `${IDEMPOTENCY_KEY_HEADER} was used for a request with another body`;
+  const detail = `${IDEMPOTENCY_KEY_HEADER} was used for a request with another body or query`;
   return invalid([{ detail, parameter: IDEMPOTENCY_KEY_HEADER }]);
 }
 

@@ -13,9 +13,9 @@ export const IDEMPOTENCY_KEY_HEADER = 'Idempotency-Key';
  * (draft-ietf-httpapi-idempotency-key-header-07). Only digests: a key may be somebody's order number.
  */
 export interface IdempotencyKey {
-  /** SHA-256 over method, path, query and key, in hexadecimal. */
+  /** SHA-256 over method, path and key, in hexadecimal. */
   digest: string;
-  /** SHA-256 over the body as it came, in hexadecimal. */
+  /** SHA-256 over the query and the body as they came, in hexadecimal: with another of them the key is misused. */
   fingerprint: string;
 }
 
@@ -46,10 +46,13 @@ function idempotencyKeyOf(request: FastifyRequest): IdempotencyKey | undefined {
     throw invalid([{ detail, parameter: IDEMPOTENCY_KEY_HEADER }]);
   }
   const [path = '', query = ''] = request.url.split('?', 2);
-  const scope = [request.method, path.replace(/(?<=.)\/$/, ''), query, key];
-  return { digest: sha256(JSON.stringify(scope)), fingerprint: sha256(bodies.get(request) ?? '') };
+  const scope = [request.method, path.replace(/(?<=.)\/$/, ''), key];
+  // A query has no line breaks.
+  return { digest: sha256(JSON.stringify(scope)), fingerprint: sha256(`${query}\n`, bodies.get(request) ?? '') };
 }
 
-function sha256(data: string | Buffer): string {
-  return createHash('sha256').update(data).digest('hex');
+function sha256(...data: (string | Buffer)[]): string {
+  const hash = createHash('sha256');
+  for (const part of data) hash.update(part);
+  return hash.digest('hex');
 }
