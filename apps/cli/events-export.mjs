@@ -24,12 +24,13 @@ Which events, as for GET /api/events/export; those of lists may repeat:
   --min_severity SEVERITY     at least this bad
   --q WORDS                   words of the message
   --details.PATH VALUE        a value in details, such as --details.http.status 500
+  --detail PATH=VALUE         the same, such as --detail http.status=500 or --detail '"service.name"=api'
   --sort timestamp            the oldest first, the default; --sort=-timestamp is the newest first
 
 A service that wants a token gets API_TOKEN, from the environment or a .env file here.
 Ends with 0 when the file is whole, 1 when it is not, 2 when the command line is wrong.`;
 
-const FILTERS = ['since', 'until', 'event_type', 'severity', 'min_severity', 'source', 'q'];
+const FILTERS = ['since', 'until', 'event_type', 'severity', 'min_severity', 'source', 'q', 'detail'];
 const PARAMETER = { type: 'string', multiple: true };
 
 await run(async (args) => {
@@ -55,7 +56,7 @@ await run(async (args) => {
 
 // Whatever a path into details is called.
 function parametersIn(args) {
-  const paths = args.map((arg) => /^--(details\.[^=]+)/.exec(arg)?.[1]).filter((name) => name !== undefined);
+  const paths = args.map((arg) => /^--(details[.[][^=]+)/.exec(arg)?.[1]).filter((name) => name !== undefined);
   return Object.fromEntries([...FILTERS, 'sort', ...paths].map((name) => [name, PARAMETER]));
 }
 

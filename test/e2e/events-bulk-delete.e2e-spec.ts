@@ -13,7 +13,7 @@ import { send, type Answer } from '../support/http';
 import { until } from '../support/services';
 import type { TestApp } from '../support/test-app';
 
-const FILTERS = 'since, until, event_type, severity, min_severity, source, q, details.<path>';
+const FILTERS = 'since, until, event_type, severity, min_severity, source, q, details[<path>], detail';
 
 interface Deletion {
   deleted: number;

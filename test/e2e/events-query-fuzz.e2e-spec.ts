@@ -28,7 +28,11 @@ const NAMES = fc.oneof(
     ),
   },
   { weight: 8, arbitrary: fc.string({ unit: 'binary', maxLength: 12 }).map((path) => `details.${path}`) },
-  { weight: 4, arbitrary: fc.constantFrom('details.a', 'details.a.b', 'details.__proto__', 'details.constructor.x') },
+  { weight: 4, arbitrary: fc.string({ unit: 'binary', maxLength: 12 }).map((path) => `details[${path}]`) },
+  {
+    weight: 4,
+    arbitrary: fc.constantFrom('details.a', 'details.a.b', 'details.__proto__', 'details["a.b"]', 'detail'),
+  },
   { weight: 1, arbitrary: fc.string({ unit: 'binary', maxLength: 12 }) },
 );
 

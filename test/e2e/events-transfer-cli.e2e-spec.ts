@@ -100,7 +100,12 @@ describe('from a shell', () => {
 
   it('passes every filter on', async () => {
     await createEvent(api, { source: 'a', severity: 'error', details: { http: { status: 500 } }, message: 'one two' });
-    await createEvent(api, { source: 'b', event_type: 'restart', timestamp: '2026-01-31T00:00:00Z' });
+    await createEvent(api, {
+      source: 'b',
+      event_type: 'restart',
+      timestamp: '2026-01-31T00:00:00Z',
+      details: { 'service.name': 'web' },
+    });
     await createEvent(api, { source: 'c', severity: 'warning', timestamp: '2026-02-01T00:00:00Z' });
     for (const [args, sources] of [
       [['--since', '1h'], 'a'],
@@ -113,6 +118,10 @@ describe('from a shell', () => {
       [['--q', 'two one'], 'a'],
       [['--details.http.status', '500'], 'a'],
       [['--details.http.status=500', '--sort=-timestamp'], 'a'],
+      [['--details[http.status]', '500'], 'a'],
+      [['--details."service.name"', 'web'], 'b'],
+      [['--detail', 'http.status=500', '--detail', 'http.status=200'], 'a'],
+      [['--detail="service.name"=web'], 'b'],
       [['--sort=-timestamp'], 'acb'],
     ] as [string[], string][]) {
       const { code, out } = await runExport(...args);

@@ -13,7 +13,11 @@ import { SystemEvent } from './event.entity';
 /** Events of one transaction: it holds its locks for some milliseconds and stays far from the limit of a statement. */
 const CHUNK_EVENTS = 1000;
 
-const FILTERS = [...['since', 'until', 'event_type', 'severity', 'min_severity', 'source', 'q'], 'details.<path>'];
+const FILTERS = [
+  ...['since', 'until', 'event_type', 'severity', 'min_severity', 'source', 'q'],
+  'details[<path>]',
+  'detail',
+];
 
 /** Which events a chunk may take beside the filter. */
 export interface ChunkRange {

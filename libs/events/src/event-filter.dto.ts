@@ -1,21 +1,12 @@
 import { checkText, QueryEnum, QueryGroup, QueryList, QueryText } from '@app/platform';
+import { readPair, readPath } from './details-path';
 import { SEVERITIES, type Severity } from './event.entity';
 import { checkSeverity, LIMITS } from './event-rules';
 import { checkSearch } from './event-search';
 import { checkMoment } from './timestamp';
 
-/** Steps of a path into `details`: as deep as `details` may be. */
-const MAX_PATH_STEPS = 32;
-
 const MAX_SEARCH_LENGTH = 1000;
 const MAX_DETAILS_VALUE_LENGTH = 1000;
-
-function checkDetailsPath(path: string): string | undefined {
-  const steps = path.split('.');
-  if (steps.length > MAX_PATH_STEPS) return `must not go deeper than ${MAX_PATH_STEPS} levels`;
-  if (steps.some((step) => step === '')) return 'must name a key between two dots';
-  return path.includes('\0') ? 'must not contain the NUL character' : undefined;
-}
 
 /** A text of at most `max` characters that may repeat; the example is one of them. */
 function QueryTexts(
@@ -83,15 +74,18 @@ export class EventFilterDto {
   q?: string;
 
   @QueryGroup(
-    {
-      path: checkDetailsPath,
-      value: (value) => checkText(value, 1, MAX_DETAILS_VALUE_LENGTH),
-    },
+    { path: readPath, pair: readPair, value: (value) => checkText(value, 1, MAX_DETAILS_VALUE_LENGTH) },
     {
       description:
-        'Only events whose `details` hold a value: `details.http.status=500` finds the number 500 and the text "500" there, by itself or as one of a list. A path has up to 32 steps, a value up to 1000 characters; up to 20 paths (all of them), each up to 100 times (any of its values).',
-      example: { 'details.http.status': '500' },
+        'Only events whose `details` hold a value: `details[http.status]=504`, or `details.http.status=504`, finds the number 504 and the text "504" there, by itself or as one of a list. A key that has a dot in it (or begins with a quote, or is empty) stands in quotes, a quote inside it doubled: `details["service.name"]=api`. A path has up to 32 steps, a value up to 1000 characters; up to 20 paths (all of them), each up to 100 times (any of its values).',
+      example: { 'http.status': '504' },
+      text: {
+        name: 'detail',
+        description:
+          'The same condition as a text, for clients that cannot send `details`: `detail=http.status=504`, a path, `=` and the value. May repeat, up to 100 times: all of the paths, any of the values of one path. A key with `=` in it stands in quotes too.',
+        example: 'http.status=504',
+      },
     },
   )
-  details?: [path: string, values: string[]][];
+  details?: [path: string[], values: string[]][];
 }

@@ -122,12 +122,11 @@ function severitiesOf({ severity, min_severity }: EventFilterDto): Severity[] | 
 const JSON_SCALAR = /^(?:true|false|null|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d{1,3})?)$/;
 
 // A text that could also be a number or a literal is looked for as both, and each by itself and as one of a list.
-function containers(path: string, values: string[]): string[] {
+function containers(path: string[], values: string[]): string[] {
   const scalars = values.flatMap((value) => {
     return JSON_SCALAR.test(value) ? [value, JSON.stringify(value)] : [JSON.stringify(value)];
   });
-  const steps = path.split('.');
   return scalars
     .flatMap((scalar) => [scalar, `[${scalar}]`])
-    .map((value) => steps.reduceRight((json, step) => `{${JSON.stringify(step)}:${json}}`, value));
+    .map((value) => path.reduceRight((json, step) => `{${JSON.stringify(step)}:${json}}`, value));
 }

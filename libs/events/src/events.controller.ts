@@ -161,7 +161,7 @@ function answerList({ json, next, total }: EventList, url: string): JsonText {
 
 // The rest of the query as it came: written anew it could outgrow the limit on headers that the request met.
 function withCursor(url: string, cursor: string): string {
-  const [path = '', query = ''] = url.replace(/[<>"]/g, encodeURIComponent).split('?', 2);
+  const [path = '', query = ''] = url.replace(/[<>"[\]]/g, encodeURIComponent).split('?', 2);
   const kept = query.split('&').filter((parameter) => {
     const name = decodeURIComponent(parameter.split('=', 1)[0] ?? '');
     return !['', 'cursor', 'offset', 'count'].includes(name);

@@ -84,6 +84,10 @@ export const nastyNames: fc.Arbitrary<string> = fc.oneof(
       'details.',
       'details..',
       'details.a\0',
+      'details[',
+      'details["a]',
+      'details[__proto__]',
+      'details[a][b]',
       'limit[]',
       'limit[a]',
       'Limit',
@@ -96,6 +100,7 @@ export const nastyNames: fc.Arbitrary<string> = fc.oneof(
   ),
   fc.string({ unit: 'binary', maxLength: 12 }),
   fc.string({ unit: 'binary', maxLength: 12 }).map((path) => `details.${path}`),
+  fc.string({ unit: 'binary', maxLength: 12 }).map((path) => `details[${path}]`),
 );
 
 /** A text where another one is expected. */

@@ -16,6 +16,7 @@ export interface Schema {
   properties?: Record<string, Schema>;
   required?: string[];
   example?: unknown;
+  examples?: unknown[];
 }
 
 export interface Parameter {

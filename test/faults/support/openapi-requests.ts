@@ -118,8 +118,8 @@ function queryOf(
 ): fc.Arbitrary<[string, string]>[] {
   if (schema.items) return [1, 2].map(() => named(name, values.text(schema.items ?? {})));
   if (schema.type !== 'object') return [named(name, texts)];
-  const examples = Object.entries((schema.example ?? {}) as Record<string, string>);
-  const paths = fc.constantFrom(...examples.map(([path]) => path), `${name}.a`, `${name}.a.b`);
+  const examples = (schema.examples ?? []).flatMap((example) => Object.keys(example as Record<string, string>));
+  const paths = fc.constantFrom(...examples.map((path) => `${name}[${path}]`), `${name}.a`, `${name}["a.b"].c`);
   return [fc.tuple(paths, fc.constantFrom('500', 'true', 'null', 'x', '1e5', '-0'))];
 }
 

@@ -88,10 +88,11 @@ export class SchemaValues {
 
   private scalar(schema: Schema): fc.Arbitrary<Scalar> {
     const resolved = this.document.resolve(schema);
-    const { example, type } = resolved;
+    const { example, examples = [], type } = resolved;
     const values = [{ weight: 2, arbitrary: this.typical(resolved) }];
+    const shown = [example, ...examples].filter(isScalar);
     // Where the schema says no more than that it is a text, only the example knows of which form.
-    if (isScalar(example)) values.push({ weight: isPlainText(resolved) ? 40 : 2, arbitrary: fc.constant(example) });
+    if (shown.length > 0) values.push({ weight: isPlainText(resolved) ? 40 : 2, arbitrary: fc.constantFrom(...shown) });
     if ([type].flat().includes('null')) values.push({ weight: 1, arbitrary: fc.constant(null) });
     return fc.oneof(...values);
   }

@@ -34,7 +34,10 @@ export function completeDocument(document: OpenAPIObject): OpenAPIObject {
 
 function completeOperation(operation: OperationObject, path: string, schemas: Schemas): void {
   const parameters = (operation.parameters ?? []).filter(isParameter);
-  for (const parameter of parameters) spellOutLists(parameter);
+  for (const parameter of parameters) {
+    spellOutStyle(parameter);
+    moveExamples(parameter);
+  }
   if (isOpen(path)) operation.security = [];
   const common: ErrorKind[] = [
     ...(isOpen(path) ? [] : ['unauthorized' as const]),
@@ -51,10 +54,21 @@ function completeOperation(operation: OperationObject, path: string, schemas: Sc
   }
 }
 
-// The default of OpenAPI, spelt out because readers and generators guess it wrong: a list repeats its parameter.
-function spellOutLists(parameter: ParameterObject): void {
-  const isList = parameter.schema && !isReference(parameter.schema) && parameter.schema.type === 'array';
-  if (parameter.in === 'query' && isList) Object.assign(parameter, { style: 'form', explode: true });
+// A list repeats its parameter, which is the default of OpenAPI, but readers and generators guess it wrong; an object puts
+// its keys in brackets, because more generators can send that than the default.
+function spellOutStyle(parameter: ParameterObject): void {
+  if (parameter.in !== 'query' || !parameter.schema || isReference(parameter.schema)) return;
+  const { type } = parameter.schema;
+  if (type === 'array') Object.assign(parameter, { style: 'form', explode: true });
+  if (type === 'object') Object.assign(parameter, { style: 'deepObject', explode: true });
+}
+
+// Nest leaves the list that JSON Schema has for examples beside the schema, where OpenAPI has a map of another kind.
+function moveExamples(parameter: ParameterObject): void {
+  const examples: unknown = parameter.examples;
+  if (!Array.isArray(examples) || !parameter.schema || isReference(parameter.schema)) return;
+  Object.assign(parameter.schema, { examples });
+  delete parameter.examples;
 }
 
 function bodiesOf({ requestBody, responses }: OperationObject): { body: MediaTypeObject; isRequest: boolean }[] {

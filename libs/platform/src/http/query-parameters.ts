@@ -10,8 +10,8 @@ type Check = (value: string) => string | undefined;
 /** How often one list parameter may be given. */
 const MAX_LIST_VALUES = 100;
 
-/** How many different parameters of one group a request may have. */
-const MAX_GROUP_PARAMETERS = 20;
+/** How many different paths of one group a request may have. */
+const MAX_GROUP_PATHS = 20;
 
 /** An integer query parameter in decimal digits, given once, with its schema; the property's initial value is the default. */
 export function QueryInteger({
@@ -84,48 +84,131 @@ export function QueryList(check: Check, schema: ApiPropertyOptions): PropertyDec
   );
 }
 
-/** Parameters whose names start with the property's own name and a dot, such as `details.http.status`. */
+/** How the parameters of a group are read. */
 export interface QueryGroupRules {
-  /** What is wrong with the rest of the name. */
-  path: Check;
+  /** The steps of a path, or what is wrong with it. */
+  path(text: string): string[] | string;
+  /** The path and the value of the text spelling, or what is wrong with it. */
+  pair(text: string): [path: string[], value: string] | string;
+  /** What is wrong with a value. */
   value: Check;
 }
 
-/** The property's value is a list of paths, each with the values that it was given with. */
-export function QueryGroup(
-  { path, value }: QueryGroupRules,
-  schema: { description: string; example: Record<string, string> },
-): PropertyDecorator {
+/** What the OpenAPI document says of a group: of its object and of its text spelling. */
+export interface QueryGroupSchema {
+  description: string;
+  example: Record<string, string>;
+  text: { name: string; description: string; example: string };
+}
+
+/** One path of a group with the values that it was given with, in whatever spelling. */
+export type QueryGroupEntry = [path: string[], values: string[]];
+
+/**
+ * Conditions on paths, in three spellings: `details.http.status=504` and `details[http.status]=504` by the name of the
+ * property (OpenAPI's `deepObject`), and `detail=http.status=504` as a text, for clients that cannot send objects. The
+ * property's value is a list of `QueryGroupEntry`, the same for every spelling.
+ */
+export function QueryGroup(rules: QueryGroupRules, schema: QueryGroupSchema): PropertyDecorator {
   return (target, property) => {
     const name = String(property);
-    const group: QueryParameterGroup = {
-      property: name,
-      read: (parameter, values, others) => {
-        const rest = parameter.slice(name.length + 1);
-        if (others >= MAX_GROUP_PARAMETERS) return `is one too many: at most ${MAX_GROUP_PARAMETERS} are allowed`;
-        if (values.length > MAX_LIST_VALUES) return `must be given at most ${MAX_LIST_VALUES} times`;
-        return path(rest) ?? values.map(value).find((problem) => problem !== undefined) ?? [rest, values];
-      },
-    };
+    const group = new QueryParameterGroup(name, schema.text.name, rules);
     Reflect.defineMetadata(GROUPS, [...groupList(target.constructor as Type), group], target.constructor);
-    const described = { type: 'object', required: false, additionalProperties: { type: 'string' }, ...schema };
-    ApiProperty(described as unknown as ApiPropertyOptions)(target, property);
+    const { text, description, example } = schema;
+    ApiProperty({
+      type: 'object',
+      required: false,
+      additionalProperties: { type: 'string' },
+      description,
+      // So that Swagger UI begins with no condition, not with one that it made up.
+      default: {},
+      examples: [example],
+    } as unknown as ApiPropertyOptions)(target, property);
+    ApiProperty({
+      type: 'array',
+      required: false,
+      items: { type: 'string', examples: [text.example] },
+      description: text.description,
+    } as unknown as ApiPropertyOptions)(target, text.name);
   };
 }
 
 const GROUPS = Symbol('query parameter groups');
 
-export interface QueryParameterGroup {
-  property: string;
-  /** The path and values of one parameter, or what is wrong with them; `others` are there already. */
-  read(parameter: string, values: string[], others: number): [path: string, values: string[]] | string;
+/** The parameters of one property that has a name for each path. */
+export class QueryParameterGroup {
+  constructor(
+    readonly property: string,
+    readonly textName: string,
+    private readonly rules: QueryGroupRules,
+  ) {}
+
+  /**
+   * Adds what a parameter says to `entries`, by path.
+   *
+   * @returns what is wrong with the parameter, without its name
+   */
+  read(parameter: string, texts: string[], entries: Map<string, QueryGroupEntry>): string | undefined {
+    if (texts.length > MAX_LIST_VALUES) return `must be given at most ${MAX_LIST_VALUES} times`;
+    const pairs = parameter === this.textName ? this.readTexts(texts) : this.readNamed(parameter, texts);
+    if (typeof pairs === 'string') return pairs;
+    for (const [path, value] of pairs) {
+      const problem = this.rules.value(value) ?? add(entries, path, value);
+      if (problem !== undefined) return problem;
+    }
+    return undefined;
+  }
+
+  private readTexts(texts: string[]): [string[], string][] | string {
+    const pairs = texts.map((text) => this.rules.pair(text));
+    return pairs.find((pair) => typeof pair === 'string') ?? (pairs as [string[], string][]);
+  }
+
+  private readNamed(parameter: string, texts: string[]): [string[], string][] | string {
+    const rest = parameter.slice(this.property.length);
+    if (rest === '') return this.pathMissing();
+    const isBracketed = rest.startsWith('[');
+    if (isBracketed && !rest.endsWith(']')) return 'must end with ]';
+    const text = isBracketed ? rest.slice(1, -1) : rest.slice(1);
+    // As some clients write objects in objects: it would find nothing, and not say why.
+    if (isBracketed && /^[^"]*\]\[/.test(text)) return `must have one pair of brackets, as ${this.property}[a.b]`;
+    const path = this.rules.path(text);
+    return typeof path === 'string' ? path : texts.map((value): [string[], string] => [path, value]);
+  }
+
+  private pathMissing(): string {
+    return `must name a path: ${this.property}.a.b=1 or ${this.property}[a.b]=1, or ${this.textName}=a.b=1 from a client that sends an object as text`;
+  }
 }
 
-/** The groups of a DTO class and its base classes, by the name in front of the dot. */
+function add(entries: Map<string, QueryGroupEntry>, path: string[], value: string): string | undefined {
+  const key = JSON.stringify(path);
+  const entry = entries.get(key);
+  if (!entry && entries.size >= MAX_GROUP_PATHS) return `is one too many: at most ${MAX_GROUP_PATHS} paths are allowed`;
+  if (entry && entry[1].length >= MAX_LIST_VALUES) return `must have at most ${MAX_LIST_VALUES} values for one path`;
+  if (entry) entry[1].push(value);
+  else entries.set(key, [path, [value]]);
+  return undefined;
+}
+
+/** The groups of a DTO class and its base classes, by what the names of their parameters begin with. */
 export type QueryGroups = ReadonlyMap<string, QueryParameterGroup>;
 
 export function queryGroupsOf(dto: Type): QueryGroups {
-  return new Map(groupList(dto).map((group) => [group.property, group]));
+  return new Map(
+    groupList(dto).flatMap((group) => [
+      [group.property, group],
+      [group.textName, group],
+    ]),
+  );
+}
+
+/** The group that a parameter belongs to, if any. */
+export function groupOf(parameter: string, groups: QueryGroups): QueryParameterGroup | undefined {
+  if (groups.size === 0) return undefined;
+  const [head = ''] = parameter.split(/[.[]/, 1);
+  const group = groups.get(head);
+  return group?.property === head || parameter === head ? group : undefined;
 }
 
 function groupList(dto: Type): QueryParameterGroup[] {

@@ -3,7 +3,7 @@ import { plainToInstance } from 'class-transformer';
 import { AppError, invalid, MAX_ERRORS, type FieldError } from './app-error';
 import { compileRules, type BrokenRule, type Rules } from './compiled-rules';
 import { escapePointer, shorten } from './json-body';
-import { queryGroupsOf, type QueryGroups } from './query-parameters';
+import { groupOf, queryGroupsOf, type QueryGroupEntry, type QueryGroups } from './query-parameters';
 
 /** What a DTO class takes, made once for each class. */
 interface Shape {
@@ -49,19 +49,20 @@ export function toBody<T extends object>(dto: Type<T>, body: object): T {
 function toQuery(dto: Type<object>, parameters: Parameters, place: ArgumentMetadata['type']): object {
   const { rules, groups } = shapeOf(dto);
   const fields: Record<string, unknown> = {};
+  const grouped = new Map<string, Map<string, QueryGroupEntry>>();
   const unknown: string[] = [];
   const errors: FieldError[] = [];
   for (const [name, text] of Object.entries(parameters)) {
-    const dot = name.indexOf('.');
-    const group = dot === -1 ? undefined : groups.get(name.slice(0, dot));
+    const group = groupOf(name, groups);
     if (group) {
-      const entries = (fields[group.property] ??= []) as unknown[];
-      const entry = group.read(name, [text].flat(), entries.length);
-      if (typeof entry === 'string') errors.push({ detail: `${shorten(name)} ${entry}`, parameter: shorten(name) });
-      else entries.push(entry);
+      const entries = grouped.get(group.property) ?? new Map<string, QueryGroupEntry>();
+      grouped.set(group.property, entries);
+      const problem = group.read(name, [text].flat(), entries);
+      if (problem !== undefined) errors.push({ detail: `${shorten(name)} ${problem}`, parameter: shorten(name) });
     } else if (rules.names.has(name)) fields[name] = text;
     else unknown.push(name);
   }
+  for (const [property, entries] of grouped) fields[property] = [...entries.values()];
   const instance = plainToInstance(dto, fields);
   const broken = rules.check(instance);
   if (broken.length + errors.length + unknown.length > 0) refuse(unknown, broken, errors, place);
