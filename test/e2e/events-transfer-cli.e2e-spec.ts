@@ -173,6 +173,16 @@ describe('from a shell', () => {
     ]);
   });
 
+  it('tells that it is the wrong file, and does not send all of it', async () => {
+    writeFileSync(path('events.ndjson'), 'x\n'.repeat(16 * 1024 ** 2));
+    const { code, out, err } = await runImport(path('events.ndjson'));
+    expect([code, out]).toEqual([1, '']);
+    const [first, ...others] = err.trimEnd().split('\n');
+    expect(first).toMatch(/^422 Unprocessable Entity: None of the first 10000 events can be stored, .*Content-Type/);
+    expect(others).toHaveLength(19);
+    expect(others[0]).toBe('  line 2: The event is not valid JSON');
+  });
+
   it('ends with 1 when there is nothing to read or nobody to ask', async () => {
     expect(await runImport(path('nothing.csv'))).toMatchObject({
       code: 1,

@@ -1,8 +1,9 @@
 import { Injectable } from '@nestjs/common';
-import { AppError, CacheService, databaseFault, DatabaseService, type StreamedContent } from '@app/platform';
+import { AppError, CacheService, DatabaseService, giveTurn, type StreamedContent } from '@app/platform';
 import { newEventKeys } from './event-cache-keys';
 import { MAX_IMPORT_ERRORS, type ImportResultDto } from './event-import.dto';
-import { readItems } from './event-import-reader';
+import { readItems, type ImportedItem } from './event-import-reader';
+import { hopelessFile, interrupted, isHopeless } from './event-import-refusal';
 import { EventStore, toRecord } from './event-store';
 import type { CreateEventDto } from './events.dto';
 import { toRejected } from './rejected-event';
@@ -24,6 +25,15 @@ interface Batch {
   types: Set<string>;
 }
 
+/** An import under way. */
+interface Progress {
+  type: StreamedContent['type'];
+  /** Events that were read. */
+  read: number;
+  batch: Batch;
+  result: ImportResultDto;
+}
+
 /** Stores the events of a file as it arrives. */
 @Injectable()
 export class EventImportService {
@@ -38,39 +48,43 @@ export class EventImportService {
    * upload waits while a batch is stored.
    *
    * @throws AppError `malformed` or `timeout` where the file cannot be read on, and `unavailable`: the message tells what
-   *   was stored before, which stays stored; `invalid` or `payload_too_large` for the header of CSV
+   *   was stored before, which stays stored; `invalid` or `payload_too_large` for the header of CSV, and `invalid` when
+   *   the first 10,000 events are all refused, after which nothing more is read
    */
   async import(content: StreamedContent): Promise<ImportResultDto> {
     const result: ImportResultDto = { imported: 0, rejected: 0, errors: [] };
+    const progress = { type: content.type, read: 0, batch: emptyBatch(), result };
     try {
-      await this.storeAll(content, result);
+      await this.storeAll(content, progress);
       return result;
     } catch (error) {
       throw interrupted(error, result);
     }
   }
 
-  private async storeAll(content: StreamedContent, result: ImportResultDto): Promise<void> {
-    let batch = emptyBatch();
-    let index = 0;
+  private async storeAll(content: StreamedContent, progress: Progress): Promise<void> {
     try {
-      for await (const { line, event } of readItems(content)) {
-        const place = { index: index++, line };
-        if (event instanceof AppError) reject(result, place, event);
-        else add(batch, place, event);
-        if (batch.records.length < BATCH.events && batch.characters < BATCH.characters) continue;
-        const full = batch;
-        batch = emptyBatch();
-        await this.storeBatch(full, result);
-      }
+      for await (const items of readItems(content)) await this.takeAll(items, progress);
     } finally {
       // Also those in front of where the file is broken.
-      await this.storeBatch(batch, result);
+      await this.storeBatch(progress);
     }
   }
 
-  private async storeBatch({ records, places, types }: Batch, result: ImportResultDto): Promise<void> {
+  private async takeAll(items: Iterable<ImportedItem>, progress: Progress): Promise<void> {
+    for (const item of items) {
+      take(item, progress);
+      if (isFull(progress.batch)) await this.storeBatch(progress);
+      const turn = giveTurn();
+      if (turn) await turn;
+    }
+  }
+
+  private async storeBatch(progress: Progress): Promise<void> {
+    const { batch, result } = progress;
+    const { records, places, types } = batch;
     if (records.length === 0) return;
+    progress.batch = emptyBatch();
     try {
       const outcomes = await this.database.transaction((connection) => this.store.insertMany(records, connection));
       outcomes.forEach((outcome, index) => {
@@ -88,6 +102,18 @@ function emptyBatch(): Batch {
   return { records: [], characters: 0, places: [], types: new Set() };
 }
 
+function isFull({ records, characters }: Batch): boolean {
+  return records.length >= BATCH.events || characters >= BATCH.characters;
+}
+
+function take({ line, event }: ImportedItem, progress: Progress): void {
+  const { type, batch, result } = progress;
+  const place = { index: progress.read++, line };
+  if (event instanceof AppError) reject(result, place, event);
+  else add(batch, place, event);
+  if (isHopeless(result, progress.read)) throw hopelessFile(result, type);
+}
+
 function add(batch: Batch, place: Place, event: CreateEventDto): void {
   const record = toRecord(event);
   batch.records.push(record);
@@ -99,12 +125,4 @@ function add(batch: Batch, place: Place, event: CreateEventDto): void {
 function reject(result: ImportResultDto, { index, line }: Place, error: AppError): void {
   result.rejected++;
   if (result.errors.length < MAX_IMPORT_ERRORS) result.errors.push({ ...toRejected(index, error), line });
-}
-
-function interrupted(error: unknown, { imported, rejected }: ImportResultDto): unknown {
-  const fault = databaseFault(error) ?? error;
-  // A header of CSV that is refused comes before any event.
-  if (!(fault instanceof AppError) || fault.kind === 'invalid' || fault.kind === 'payload_too_large') return fault;
-  const message = `${fault.message} ${imported} events were imported and ${rejected} rejected before.`;
-  return new AppError(fault.kind, message, { headers: fault.headers, cause: fault });
 }

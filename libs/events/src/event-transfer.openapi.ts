@@ -39,7 +39,7 @@ export const EXPORT_CONTENT = {
 } as const;
 
 export const IMPORT_DESCRIPTION =
-  'Reads what an export writes, and files that are made by hand: `id`, `created_at` and `updated_at` are ignored, every other field is as for storing one event. The file may be of any size, one event in it up to 1 MiB. It is stored as it arrives, 500 events at a time: what is wrong with one event rejects that one only, and where the file itself is broken what stood before stays imported, and the error says how much that was. CSV has a header with the columns in any order, at least `event_type`, `severity` and `message`; one apostrophe in front of a text is taken away. Sending the same file twice stores its events twice.';
+  'Reads what an export writes, and files that are made by hand: `id`, `created_at` and `updated_at` are ignored, every other field is as for storing one event. The file may be of any size, one event in it up to 1 MiB. It is stored as it arrives, 500 events at a time: what is wrong with one event rejects that one only, and where the file itself is broken what stood before stays imported, and the error says how much that was. When the first 10,000 events are all refused, nothing more is read: a 422 lists the first of them, each with its line in `detail` and its place among the events in `pointer`. CSV has a header with the columns in any order, at least `event_type`, `severity` and `message`; one apostrophe in front of a text is taken away. Sending the same file twice stores its events twice.';
 export const IMPORT_CONTENT = {
   'application/x-ndjson': { schema: TEXT, example: `${JSON.stringify(EVENT)}\n` },
   'application/json': {

@@ -10,7 +10,7 @@ export { DatabaseService } from './database/database.service';
 export { execute, Statement, type Connection } from './database/statement';
 export { inTransaction } from './database/transaction';
 export { EmbeddedPostgres, EmbeddedPostgresError } from './embedded-postgres/embedded-postgres';
-export { AppError, invalid, type FieldError } from './http/app-error';
+export { AppError, invalid, MAX_ERRORS, type FieldError } from './http/app-error';
 export { BackgroundTask } from './background/background-task';
 export { giveTurn } from './background/turns';
 export { isNotModified, preconditionHolds } from './http/entity-tag';

@@ -1,0 +1,79 @@
+import { setImmediate } from 'node:timers';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { CacheService, DatabaseService, StreamedContent } from '@app/platform';
+import { MAX_IMPORT_ERRORS, type ImportResultDto } from './event-import.dto';
+import { EventImportService } from './event-import.service';
+import type { EventStore } from './event-store';
+
+/** So many events are wrong that many turns are due, and so few that the file is not hopeless. */
+const COUNT = 5000;
+
+describe('EventImportService', () => {
+  let turns = 0;
+  let isOver = false;
+
+  beforeEach(() => {
+    // A clock by which each look at it comes ten milliseconds after the one before.
+    let now = 0;
+    jest.spyOn(performance, 'now').mockImplementation(() => (now += 10));
+    turns = 0;
+    isOver = false;
+    const count = (): void => {
+      turns++;
+      if (!isOver) setImmediate(count);
+    };
+    setImmediate(count);
+  });
+
+  afterEach(async () => {
+    isOver = true;
+    jest.restoreAllMocks();
+    // The turn that was begun by that clock is over.
+    await nextTurn();
+    await nextTurn();
+  });
+
+  /** Imports a file that comes in one part; of one without a good event nothing reaches the database. */
+  function read(type: StreamedContent['type'], file: string): Promise<ImportResultDto> {
+    const service = new EventImportService({} as DatabaseService, {} as EventStore, {} as CacheService);
+    async function* chunks(): AsyncGenerator<Buffer, void> {
+      yield await Promise.resolve(Buffer.from(file));
+    }
+    return service.import({ type, chunks: chunks() });
+  }
+
+  it.each<[StreamedContent['type'], string]>([
+    ['application/x-ndjson', 'x\n'.repeat(COUNT)],
+    ['application/x-ndjson', '{}\n'.repeat(COUNT)],
+    ['application/json', `[${'1,'.repeat(COUNT - 1)}1]`],
+    ['text/csv', `event_type,severity,message\n${'x\n'.repeat(COUNT)}`],
+  ])('gives the event loop up within a part of a file: %s %.10j', async (type, file) => {
+    expect(await read(type, file)).toMatchObject({ imported: 0, rejected: COUNT });
+    expect(turns).toBeGreaterThan(COUNT / 2);
+  });
+
+  it.each<[StreamedContent['type'], string]>([
+    ['application/x-ndjson', '\n'.repeat(64 * 1024)],
+    ['application/x-ndjson', `${' '.repeat(64 * 1024 - 1)}\n`],
+    ['application/json', `[${' '.repeat(64 * 1024 - 2)}]`],
+    ['text/csv', `event_type,severity,message${'\r\n'.repeat(32 * 1024)}`],
+  ])('gives it up where no event is: %s %.10j', async (type, file) => {
+    expect(await read(type, file)).toEqual({ imported: 0, rejected: 0, errors: [] });
+    expect(turns).toBeGreaterThanOrEqual(4);
+  });
+
+  it.each<[StreamedContent['type'], string]>([
+    ['application/x-ndjson', '{}\n'.repeat(COUNT)],
+    ['application/json', `[${'1,'.repeat(COUNT - 1)}1]`],
+  ])('parses nothing that is too short for an event once nobody is told what is wrong: %s', async (type, file) => {
+    const parse = jest.spyOn(JSON, 'parse');
+    expect(await read(type, file)).toMatchObject({ rejected: COUNT });
+    expect(parse.mock.calls).toHaveLength(MAX_IMPORT_ERRORS);
+  });
+
+  it('leaves the errors of others their stacks', async () => {
+    const { stackTraceLimit } = Error;
+    await read('application/x-ndjson', 'x\n');
+    expect(Error.stackTraceLimit).toBe(stackTraceLimit);
+  });
+});
