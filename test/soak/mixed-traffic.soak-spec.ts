@@ -3,6 +3,7 @@ import { query, useDatabases } from '../support/databases';
 import { soakMinutes } from '../support/environment';
 import { startRedis, until } from '../support/services';
 import { useStops } from '../support/stops';
+import { History } from './support/history';
 import type { MixedTraffic } from './support/mixed-traffic';
 import { record } from '../faults/support/measurements';
 import { NODE_OPTIONS } from './support/output-watch';
@@ -11,8 +12,8 @@ import { Soak } from './support/soak';
 
 const MINUTES = soakMinutes();
 
-/** What comes before and after: start, comparison, end. */
-const MARGIN_MS = 120_000;
+/** What comes before and after: events of the past, start, last responses, comparison, end. */
+const MARGIN_MS = 240_000;
 
 /** Connections to PostgreSQL at most. */
 const POOL = 10;
@@ -38,6 +39,7 @@ describe('mixed traffic', () => {
     `for ${MINUTES} min is answered as known, loses nothing and leaves nothing behind`,
     async () => {
       const { url } = await createDatabase();
+      const history = await History.store(url);
       const redis = await startRedis();
       stops.push(() => redis.stop());
       const api = await launch({ DATABASE_URL: url, CACHE: 'redis', REDIS_URL: redis.url, NODE_OPTIONS }).listening();
@@ -45,7 +47,7 @@ describe('mixed traffic', () => {
       stops.unshift(() => watch.close());
       const before = await watch.look();
 
-      const soak = new Soak(api, watch, MINUTES);
+      const soak = new Soak(api, watch, history, MINUTES);
       const { traffic } = soak;
       stops.unshift(() => traffic.close());
       await soak.run();

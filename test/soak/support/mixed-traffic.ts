@@ -1,5 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { EventOwner } from './event-owner';
+import { HeavyTraffic } from './heavy-traffic';
+import type { History } from './history';
 import { RudeClients } from './rude-clients';
 import { expectSame, StrictClient, WrongAnswer } from './strict-client';
 
@@ -68,10 +70,15 @@ export class MixedTraffic {
   private stopped = false;
   private readonly client: StrictClient;
   private readonly rude: RudeClients;
+  private readonly heavy: HeavyTraffic;
 
-  /** @param onAnswer told how long a request took, and whether it was one to `/health/live` */
+  /**
+   * @param history what slow reads read
+   * @param onAnswer told how long a request of the ordinary kind took, and whether it was one to `/health/live`
+   */
   constructor(
     private readonly url: string,
+    history: History,
     onAnswer: (ms: number, isLive: boolean) => void,
   ) {
     this.client = new StrictClient(url, CLIENTS, (ms, target) => {
@@ -79,6 +86,7 @@ export class MixedTraffic {
       onAnswer(ms, target === LIVE);
     });
     this.rude = new RudeClients(url);
+    this.heavy = new HeavyTraffic(url, history, (error) => this.noteWrong(error));
     // Of different sizes, so that they do not all delete at the same time.
     const sizes = Array.from({ length: CLIENTS }, (_, index) => (MAX_EVENTS * (CLIENTS + index)) / (2 * CLIENTS));
     this.owners = sizes.map((size, index) => new EventOwner(String(index), this.client, size));
@@ -90,17 +98,24 @@ export class MixedTraffic {
 
   /** Resolves when every client has stopped; their connections stay open. */
   async run(): Promise<void> {
-    await Promise.all(this.owners.map((owner, index) => this.walk(owner, index)));
+    await Promise.all([this.heavy.run(), ...this.owners.map((owner, index) => this.walk(owner, index))]);
   }
 
   stop(): void {
     this.stopped = true;
+    this.heavy.stop();
+  }
+
+  /** What was mixed in of dear requests. */
+  describeHeavy(): string {
+    return this.heavy.description;
   }
 
   /** Closes the connections. */
   close(): void {
     this.client.close();
     this.rude.close();
+    this.heavy.close();
   }
 
   async probe(): Promise<void> {
@@ -151,9 +166,13 @@ export class MixedTraffic {
       if (owner.isFull()) await owner.deleteAll();
       else await step?.(owner, this);
     } catch (error) {
-      this.wrong.push(error instanceof WrongAnswer ? error.message : String(error));
-      if (this.wrong.length >= MAX_WRONG) this.stop();
+      this.noteWrong(error);
     }
+  }
+
+  private noteWrong(error: unknown): void {
+    this.wrong.push(error instanceof WrongAnswer ? error.message : String(error));
+    if (this.wrong.length >= MAX_WRONG) this.stop();
   }
 
   private head(length: number): string {

@@ -13,10 +13,13 @@ export interface Memory {
 /** `NODE_OPTIONS` for a process that runs as `npm start` runs it, and tells its memory. */
 export const NODE_OPTIONS = `--max-semi-space-size=8 --require ${join(__dirname, 'tell-memory.cjs')}`;
 
-/** Lines that are no matter, of what only took long, and of `tell-memory.cjs`. */
+/**
+ * Lines that are no matter, of what only took long, of 503, which its client judges, and of `tell-memory.cjs`.
+ */
 const INFO = '{"level":"info",';
 const SLOW = /^\{"level":"warn",.*"status":[2-4]\d\d,.*"msg":"request"\}$/;
 const SLOW_REDIS = '"msg":"Redis is not available, reading from the database: Command timed out"';
+const REFUSED = '"msg":"requests are answered with 503: ';
 const MEMORY = '{"level":"info","msg":"memory",';
 
 const MAX_COMPLAINTS = 20;
@@ -44,7 +47,8 @@ export class OutputWatch {
     if (line.startsWith(MEMORY)) this.onMemory(toMemory(line));
     else if (SLOW.test(line)) this.slowRequests++;
     else if (line.includes(SLOW_REDIS)) this.slowRedis++;
-    else if (!line.startsWith(INFO) && this.complaints.length < MAX_COMPLAINTS) this.complaints.push(line);
+    else if (!line.startsWith(INFO) && !line.includes(REFUSED) && this.complaints.length < MAX_COMPLAINTS)
+      this.complaints.push(line);
   }
 }
 

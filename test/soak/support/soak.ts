@@ -1,6 +1,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Latencies } from './latencies';
+import type { History } from './history';
 import { MixedTraffic } from './mixed-traffic';
 import { OutputWatch, type Memory } from './output-watch';
 import type { Resources, ResourceWatch } from './resource-watch';
@@ -56,9 +57,10 @@ export class Soak {
   constructor(
     private readonly api: { url: string; child: ChildProcess },
     private readonly watch: ResourceWatch,
+    history: History,
     private readonly minutes: number,
   ) {
-    this.traffic = new MixedTraffic(api.url, (ms, isLive) => {
+    this.traffic = new MixedTraffic(api.url, history, (ms, isLive) => {
       this.third.latencies.add(ms, isLive);
       this.minute.add(ms, isLive);
     });
@@ -101,6 +103,7 @@ export class Soak {
       both('p99', 'ms p99'),
       both('liveP99', 'ms p99 of /health/live'),
       `at most ${this.most('postgresConnections')} connections to PostgreSQL and ${this.most('redisConnections')} to Redis`,
+      this.traffic.describeHeavy(),
       `${this.output.slowRequests} slow requests, Redis late ${this.output.slowRedis} times`,
     ].join(', ');
   }
