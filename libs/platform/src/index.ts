@@ -22,7 +22,15 @@ export { ApiProblems } from './http/api-problems';
 export { completeDocument } from './http/complete-document';
 export { Problem, ProblemError, statusOf } from './http/problem';
 export { ProblemFilter } from './http/problem.filter';
-export { checkTree, decodeUtf8, escapePointer, parseJson, parseJsonBody, shorten } from './http/json-body';
+export {
+  checkTree,
+  costOfValues,
+  decodeUtf8,
+  escapePointer,
+  parseJson,
+  parseJsonBody,
+  shorten,
+} from './http/json-body';
 export { JsonText } from './http/json-text';
 export { QueryBoolean, QueryEnum, QueryGroup, QueryInteger, QueryList, QueryText } from './http/query-parameters';
 export {

@@ -4,7 +4,7 @@ import fastify, { type FastifyInstance, type FastifyReply } from 'fastify';
 import { until } from '../../../../test/support/services';
 import { limitBodyTime } from './body-deadline';
 import { JsonText, sendJsonText } from './json-text';
-import { limitMessageMemory } from './message-memory';
+import { limitMessageMemory, MAX_MESSAGE_BYTES, maxMessageBytes } from './message-memory';
 import { sendProblem, toAppError } from './problem.filter';
 import { readBodies } from './request-body';
 import { logUnavailability } from './unavailable-log';
@@ -12,7 +12,7 @@ import { logUnavailability } from './unavailable-log';
 const MEBIBYTE = 1024 * 1024;
 
 /** All bodies together may take so many MiB, and all answers as many. */
-const TOTAL = 128;
+const TOTAL = MAX_MESSAGE_BYTES / MEBIBYTE;
 
 const ETAG = '"large"';
 
@@ -47,6 +47,10 @@ describe('the memory of all bodies and answers', () => {
     server.get<{ Params: { size: number } }>('/wide/:size', (request, reply) =>
       answer(reply, request.params.size, '\u{4e00}'),
     );
+    server.post('/json', async () => {
+      await new Promise<void>((resolve) => underWay.push(resolve));
+      return { held: true };
+    });
     server.get<{ Params: { size: number } }>('/hold/:size', async (request, reply) => {
       await new Promise<void>((resolve) => underWay.push(resolve));
       return answer(reply, request.params.size);
@@ -121,6 +125,53 @@ describe('the memory of all bodies and answers', () => {
       await until(async () => (await post('/read', TOTAL - 1)) === 200, 'it is given back');
     },
   );
+
+  /** A JSON body of so many objects, three bytes and two commas and brackets each. */
+  const objects = (count: number): string => `[${Array<string>(count).fill('{}').join(',')}]`;
+
+  async function postJson(body: string, headers: Record<string, string> = {}): Promise<number> {
+    const response = await fetch(`http://127.0.0.1:${port()}/json`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', ...headers },
+      body,
+    });
+    await response.text();
+    return response.status;
+  }
+
+  it.each([60, 1000])(
+    'counts what the values of JSON take before they are parsed: %i KiB of objects',
+    async (kibibytes) => {
+      const body = objects(Math.floor((kibibytes * 1024) / 3));
+      const cost = body.length + Math.floor((2 * 64 * body.length) / 3) - 64 * 1024;
+      const most = Math.floor(MAX_MESSAGE_BYTES / cost);
+      const answers = Array.from({ length: most }, () => postJson(body));
+      await until(() => underWay.length === most, 'as many are parsed as there is room for');
+      const parse = jest.spyOn(JSON, 'parse');
+      expect(await postJson(body)).toBe(503);
+      expect(parse).not.toHaveBeenCalled();
+      parse.mockRestore();
+      // A small one and a flat one find room.
+      answers.push(postJson('{"a":1}'), postJson(`"${'x'.repeat(50_000)}"`));
+      await until(() => underWay.length === most + 2, 'small ones are parsed');
+      for (const finish of underWay.splice(0)) finish();
+      expect(await Promise.all(answers)).toEqual(answers.map(() => 200));
+      const again = postJson(body);
+      await until(() => underWay.length === 1, 'it is given back');
+      underWay[0]?.();
+      expect(await again).toBe(200);
+    },
+  );
+
+  it.each([
+    ['256 MiB', 256, 32],
+    ['512 MiB', 512, 64],
+    ['1 GiB', 1024, 128],
+    ['4 GiB', 4096, 128],
+    ['64 MiB', 64, 32],
+  ])('is a part of a heap of %s', (_name, heap, expected) => {
+    expect(maxMessageBytes(heap * MEBIBYTE)).toBe(expected * MEBIBYTE);
+  });
 
   it('counts the parts that a body comes in', async () => {
     const client = await open(

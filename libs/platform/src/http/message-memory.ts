@@ -1,6 +1,8 @@
 import type { Socket } from 'node:net';
+import { getHeapStatistics } from 'node:v8';
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import { AppError } from './app-error';
+import { VALUE_BYTES } from './json-body';
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -13,8 +15,18 @@ declare module 'fastify' {
   }
 }
 
+const MEBIBYTE = 1024 * 1024;
+
 /** Bytes that all bodies under way may take together, and as many all answers; a larger one beyond is 503. */
-const MAX_BYTES = 128 * 1024 * 1024;
+export const MAX_MESSAGE_BYTES = maxMessageBytes(getHeapStatistics().heap_size_limit);
+
+/**
+ * An eighth of what the heap may have, 128 MiB at most: texts of it may be there twice, and in two bytes a character. At
+ * least 32 MiB, or a large batch would never find room.
+ */
+export function maxMessageBytes(heapLimit: number): number {
+  return Math.max(32 * MEBIBYTE, Math.min(128 * MEBIBYTE, heapLimit / 8));
+}
 
 /** Bytes of each body or answer that do not count: most are as small, and must not wait for large ones. */
 const SMALL_BYTES = 64 * 1024;
@@ -22,8 +34,12 @@ const SMALL_BYTES = 64 * 1024;
 /** Bytes that a part of a body takes besides its own: the client decides how many parts there are. */
 const PART_BYTES = 256;
 
+/** A body of more bytes could take more than what does not count, once it is parsed. */
+const SURELY_SMALL_BYTES = SMALL_BYTES / (1 + VALUE_BYTES);
+
 /**
- * Limits what the bodies that are read whole take together, from their first byte until their answer is made, and what
+ * Limits what the bodies that are read whole take together, as they come and once they are parsed, from their first byte
+ * until their answer is made, and what
  * the answers that are made whole take, until they are sent. There can be many at once, each may be as large as its
  * operation allows, and the client decides how fast it sends and reads.
  */
@@ -33,7 +49,7 @@ export function limitMessageMemory(server: FastifyInstance): void {
   server.decorateRequest('bodyMemory', null);
   server.addHook('onRequest', (request, _reply, done) => {
     const { 'content-length': length, 'transfer-encoding': encoding } = request.headers;
-    if (Number(length) > SMALL_BYTES || encoding !== undefined) request.bodyMemory = new MemoryShare(bodies);
+    if (Number(length) > SURELY_SMALL_BYTES || encoding !== undefined) request.bodyMemory = new MemoryShare(bodies);
     done();
   });
   // Not when the answer closes: that comes while the body of a client that left is still being stored, and never for an
@@ -105,7 +121,7 @@ export class MemoryShare {
    */
   grow(bytes: number, parts = 0): void {
     const counted = Math.max(0, bytes + parts * PART_BYTES - SMALL_BYTES);
-    if (this.memory.bytes + counted - this.counted > MAX_BYTES) {
+    if (counted > this.counted && this.memory.bytes + counted - this.counted > MAX_MESSAGE_BYTES) {
       throw new AppError('unavailable', `Too many large ${this.memory.of} are being handled; try again.`);
     }
     this.set(counted);

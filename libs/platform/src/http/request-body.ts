@@ -6,7 +6,8 @@ import { AppError } from './app-error';
 import type { BodyDeadline } from './body-deadline';
 import { MAX_BODY_BYTES } from './http-adapter';
 import { keepBody } from './idempotency-key';
-import { parseJsonBody } from './json-body';
+import { costOfValues, parseJsonBody } from './json-body';
+import type { MemoryShare } from './message-memory';
 
 /** The media types that any operation reads. */
 export type BodyType = 'application/json' | 'application/x-ndjson' | 'text/csv';
@@ -15,6 +16,8 @@ export type BodyType = 'application/json' | 'application/x-ndjson' | 'text/csv';
 export interface BufferedContent {
   type: BodyType;
   bytes: Buffer;
+  /** What it takes of the memory of all bodies; `null` for a small one. */
+  memory: Pick<MemoryShare, 'grow'> | null;
 }
 
 /** A body that is still arriving, UTF-8 by its headers but not checked. */
@@ -82,9 +85,11 @@ export function readBodies(server: FastifyInstance): void {
     if (rules.as === 'stream') return { type, chunks: readChunks(payload, request.bodyDeadline) };
     const bytes = await readAll(payload, rules.limit, request);
     keepBody(request, bytes);
-    if (rules.as === 'bytes') return { type, bytes };
+    if (rules.as === 'bytes') return { type, bytes, memory: request.bodyMemory };
     // A client that always sends the JSON type may delete without a body.
-    return bytes.length === 0 && request.method === 'DELETE' ? undefined : parseJsonBody(bytes);
+    if (bytes.length === 0 && request.method === 'DELETE') return undefined;
+    request.bodyMemory?.grow(bytes.length + costOfValues(bytes));
+    return parseJsonBody(bytes);
   });
 }
 
