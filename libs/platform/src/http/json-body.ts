@@ -50,7 +50,11 @@ export function parseJsonBody(body: Uint8Array, name = WHOLE_BODY): unknown {
  */
 export function costOfValues(json: Uint8Array): number {
   let values = 0;
-  for (const byte of json) if (byte === COMMA || byte === OPENING_BRACKET || byte === OPENING_BRACE) values++;
+  // An iterator would take three times as long.
+  for (let at = 0, end = json.length; at < end; at++) {
+    const byte = json[at];
+    if (byte === COMMA || byte === OPENING_BRACKET || byte === OPENING_BRACE) values++;
+  }
   return values * VALUE_BYTES;
 }
 
