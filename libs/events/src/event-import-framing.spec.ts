@@ -1,5 +1,15 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
-import { ArrayFraming, LineFraming, MAX_EVENT_BYTES, type Framing, type Piece } from './event-import-framing';
+import {
+  ArrayFraming,
+  LineFraming,
+  MAX_EVENT_BYTES,
+  RecordFraming,
+  type Framing,
+  type Piece,
+} from './event-import-framing';
 
 /** The pieces of a file that arrives in chunks of so many bytes. */
 function cut(framing: Framing, file: string, chunkBytes = 64): Piece[] {
@@ -93,5 +103,30 @@ describe('an event that is too long', () => {
     const file = join([fill(MAX_EVENT_BYTES), fill(MAX_EVENT_BYTES + 1), fill(5 * MAX_EVENT_BYTES), '1']);
     const sizes = cut(framing(), file, 65_536).map(({ bytes }) => bytes?.length);
     expect(sizes).toEqual([MAX_EVENT_BYTES, undefined, undefined, 1]);
+  });
+});
+
+describe('an event that comes byte by byte', () => {
+  const BYTES = 10_000;
+
+  it.each([
+    ['NDJSON', () => new LineFraming()],
+    ['JSON', () => new ArrayFraming()],
+    ['CSV', () => new RecordFraming()],
+  ])('is kept without the memory that each byte came in: %s', async (_name, framing) => {
+    const pieces = framing();
+    const memories: WeakRef<ArrayBufferLike>[] = [];
+    for (const byte of `["${'x'.repeat(BYTES)}`) {
+      // As Node's server makes it, with memory of its own.
+      const part = Buffer.allocUnsafeSlow(1).fill(byte);
+      memories.push(new WeakRef(part.buffer));
+      expect([...pieces.push(part)]).toEqual([]);
+    }
+    // What a WeakRef was made of, or asked for, stays until the end of the turn.
+    await nextTurn();
+    setFlagsFromString('--expose-gc');
+    (runInNewContext('gc') as () => void)();
+    expect(memories.filter((memory) => memory.deref() !== undefined).length).toBeLessThan(BYTES / 100);
+    expect([...pieces.push(Buffer.from('"'))]).toEqual([]);
   });
 });

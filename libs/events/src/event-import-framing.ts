@@ -1,4 +1,4 @@
-import { AppError } from '@app/platform';
+import { AppError, GrowingBuffer } from '@app/platform';
 
 /** Bytes of one event in a file at most, as for a POST of one; what is longer is passed over and never kept. */
 export const MAX_EVENT_BYTES = 1024 * 1024;
@@ -11,12 +11,15 @@ export interface Piece {
   bytes: Buffer | undefined;
 }
 
+const NOTHING = Buffer.alloc(0);
+
 /** Cuts a file, as it arrives, into pieces that are an event each. */
 export abstract class Framing {
   /** The line that is being read, from 1. */
   protected line = 1;
   private startLine = 1;
-  private parts: Buffer[] = [];
+  /** What came of the next piece; nothing, where that is too long already. */
+  private readonly kept = new GrowingBuffer(MAX_EVENT_BYTES);
   private size = 0;
 
   /** The pieces that end in `chunk`. @throws AppError `malformed` where the next one cannot be found */
@@ -31,15 +34,20 @@ export abstract class Framing {
 
   protected add(part: Buffer): void {
     this.size += part.length;
-    if (this.size <= MAX_EVENT_BYTES) this.parts.push(part);
-    else this.parts = [];
+    if (this.size <= MAX_EVENT_BYTES) this.kept.append(part);
+    else this.kept.clear();
   }
 
-  protected take(): Piece {
-    const bytes = this.size <= MAX_EVENT_BYTES ? Buffer.concat(this.parts) : undefined;
-    this.parts = [];
+  /** The piece of which `last` is the end, and which may share its memory. */
+  protected take(last: Buffer): Piece {
+    const size = this.size + last.length;
+    let bytes = last;
+    if (this.size > 0) {
+      this.add(last);
+      bytes = this.kept.take();
+    }
     this.size = 0;
-    return { line: this.startLine, bytes };
+    return { line: this.startLine, bytes: size <= MAX_EVENT_BYTES ? bytes : undefined };
   }
 
   protected broken(problem: string): AppError {
@@ -66,18 +74,23 @@ export class LineFraming extends Framing {
   *push(chunk: Buffer): Iterable<Piece> {
     let start = 0;
     for (let end = chunk.indexOf(LINE_FEED); end !== -1; end = chunk.indexOf(LINE_FEED, start)) {
-      this.add(chunk.subarray(start, end));
-      yield* this.end();
+      const piece = this.takeLine(chunk.subarray(start, end));
+      if (piece) yield piece;
       start = end + 1;
     }
     this.add(chunk.subarray(start));
   }
 
   end(): Piece[] {
+    const piece = this.takeLine(NOTHING);
+    return piece ? [piece] : [];
+  }
+
+  private takeLine(last: Buffer): Piece | undefined {
     this.begin();
     this.line++;
-    const piece = this.take();
-    return piece.bytes?.every(isBlank) ? [] : [piece];
+    const piece = this.take(last);
+    return piece.bytes?.every(isBlank) ? undefined : piece;
   }
 }
 
@@ -98,8 +111,7 @@ export class ArrayFraming extends Framing {
         start = at;
       }
       if (this.continues(byte)) continue;
-      this.add(chunk.subarray(start, at));
-      yield this.take();
+      yield this.take(chunk.subarray(start, at));
       this.place = byte === COMMA ? 'next' : 'end';
     }
     if (this.place === 'element') this.add(chunk.subarray(start));
@@ -161,17 +173,20 @@ export class RecordFraming extends Framing {
       if (byte === LINE_FEED) this.line++;
       this.place = this.after(byte);
       if (!this.isNew) continue;
-      this.add(chunk.subarray(start, at));
-      yield* this.takeRecord();
+      const record = this.takeRecord(chunk.subarray(start, at));
+      if (record) yield record;
       start = at + 1;
     }
     this.add(chunk.subarray(start));
   }
 
   end(): Piece[] {
-    if (this.place !== 'quoted') return this.takeRecord();
-    this.line = this.take().line;
-    throw this.broken('there is a quote without an end in the record');
+    const record = this.takeRecord(NOTHING);
+    if (this.place === 'quoted') {
+      this.line = record?.line ?? this.line;
+      throw this.broken('there is a quote without an end in the record');
+    }
+    return record ? [record] : [];
   }
 
   private after(byte: number): typeof this.place {
@@ -181,10 +196,10 @@ export class RecordFraming extends Framing {
     return byte === QUOTE && this.place !== 'plain' ? 'quoted' : 'plain';
   }
 
-  private takeRecord(): Piece[] {
-    const { line, bytes } = this.take();
+  private takeRecord(last: Buffer): Piece | undefined {
+    const { line, bytes } = this.take(last);
     const record = bytes?.at(-1) === CARRIAGE_RETURN ? bytes.subarray(0, -1) : bytes;
-    return record?.length === 0 ? [] : [{ line, bytes: record }];
+    return record?.length === 0 ? undefined : { line, bytes: record };
   }
 }
 

@@ -15,6 +15,7 @@ export { BackgroundTask } from './background/background-task';
 export { giveTurn } from './background/turns';
 export { isNotModified, preconditionHolds } from './http/entity-tag';
 export { configureHttp } from './http/http';
+export { GrowingBuffer } from './http/growing-buffer';
 export { createHttpAdapter } from './http/http-adapter';
 export { IDEMPOTENCY_KEY_HEADER, IdempotencyKeyHeader, type IdempotencyKey } from './http/idempotency-key';
 export { NoQuery } from './http/no-query';
