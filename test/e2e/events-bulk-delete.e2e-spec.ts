@@ -212,7 +212,7 @@ describe('DELETE /api/events', () => {
       const accepted = once(api.app.getHttpServer(), 'connection') as Promise<[Socket]>;
       const { hostname, port } = new URL(api.url);
       const caller = connect(Number(port), hostname);
-      caller.write('DELETE /api/events?min_severity=info HTTP/1.1\r\nHost: deck\r\n\r\n');
+      caller.write('DELETE /api/events?min_severity=info HTTP/1.1\r\nHost: localhost\r\n\r\n');
       await until(async () => (await waiting()) === 1, 'the first chunk waits for the lock');
       const [connection] = await accepted;
       const left = once(connection, 'close');

@@ -78,14 +78,22 @@ describe('every answer', () => {
   });
 
   it.each([
-    [431, 'headers larger than 16 KiB', `GET /health HTTP/1.1\r\nHost: deck\r\nX-Long: ${'x'.repeat(20_000)}\r\n\r\n`],
-    [431, 'a path larger than 16 KiB', `GET /${'x'.repeat(20_000)} HTTP/1.1\r\nHost: deck\r\n\r\n`],
+    [
+      431,
+      'headers larger than 16 KiB',
+      `GET /health HTTP/1.1\r\nHost: localhost\r\nX-Long: ${'x'.repeat(20_000)}\r\n\r\n`,
+    ],
+    [431, 'a path larger than 16 KiB', `GET /${'x'.repeat(20_000)} HTTP/1.1\r\nHost: localhost\r\n\r\n`],
     [400, 'what is no HTTP', 'hello?\r\n\r\n'],
-    [400, 'two lengths', 'POST /api/events HTTP/1.1\r\nHost: deck\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n'],
+    [
+      400,
+      'two lengths',
+      'POST /api/events HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n',
+    ],
     [
       400,
       'a length and chunks',
-      'POST /api/events HTTP/1.1\r\nHost: deck\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
+      'POST /api/events HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
     ],
   ])('is problem+json even where there is no request: %i to %s', async (status, _what, text) => {
     const answer = await sendRaw(api.url, text);

@@ -10,7 +10,7 @@ const JSON_TYPE = 'Content-Type: application/json';
 
 /** The head of a request, closing the connection after the answer, with these lines and then a body as it stands. */
 function http(line: string, lines: string[] = [], body: string | Uint8Array = ''): Buffer {
-  const head = [`${line} HTTP/1.1`, 'Host: deck', 'Connection: close', ...lines].join('\r\n');
+  const head = [`${line} HTTP/1.1`, 'Host: localhost', 'Connection: close', ...lines].join('\r\n');
   return Buffer.concat([Buffer.from(`${head}\r\n\r\n`, 'latin1'), Buffer.from(body)]);
 }
 
@@ -29,7 +29,7 @@ const REFUSED: [status: number, what: string, bytes: Buffer][] = [
   [400, 'a transfer coding after chunked', post(['Transfer-Encoding: chunked, identity'], '0\r\n\r\n')],
   [400, 'an unknown transfer coding', post(['Transfer-Encoding: xchunked'], '0\r\n\r\n')],
   [400, 'a space before the colon', post([`Content-Length : ${BODY.length}`])],
-  [400, 'lines that end in LF', Buffer.from(`POST /api/events HTTP/1.1\nHost: deck\nContent-Length: 0\n\n`)],
+  [400, 'lines that end in LF', Buffer.from(`POST /api/events HTTP/1.1\nHost: localhost\nContent-Length: 0\n\n`)],
   [400, 'a CR inside a line', http('GET /health/live', ['X-A: a\rX-B: b'])],
   [400, 'a NUL in the request line', http('GET /health/live\0')],
   [400, 'a NUL in a header', http('GET /health/live', ['X-A: a\0b'])],
@@ -37,7 +37,7 @@ const REFUSED: [status: number, what: string, bytes: Buffer][] = [
   [400, 'a space in the path', http('GET /health/ live')],
   [400, 'a method that there is not', http('GETT /health/live')],
   [400, 'a method in small letters', http('get /health/live')],
-  [400, 'a version that there is not', Buffer.from('GET /health/live HTTP/9.9\r\nHost: deck\r\n\r\n')],
+  [400, 'a version that there is not', Buffer.from('GET /health/live HTTP/9.9\r\nHost: localhost\r\n\r\n')],
   [400, 'the start of HTTP/2', Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n')],
   [400, 'the start of TLS', Buffer.from([0x16, 0x03, 0x01, 0x00, 0x05, 0x01, 0x00, 0x00, 0x01, 0x03])],
   [400, 'a length below nothing', post(['Content-Length: -1'])],
@@ -75,7 +75,7 @@ const REFUSED: [status: number, what: string, bytes: Buffer][] = [
 
 const CUT_OFF: [what: string, bytes: Buffer][] = [
   ['in the request line', Buffer.from('POST /api/ev')],
-  ['in the head', Buffer.from('POST /api/events HTTP/1.1\r\nHost: de')],
+  ['in the head', Buffer.from('POST /api/events HTTP/1.1\r\nHost: lo')],
   ['before the body', post([`Content-Length: ${BODY.length}`], '')],
   ['in the body', post([`Content-Length: ${BODY.length + 1}`])],
   ['in a chunk', chunked(`ff\r\n${BODY}`)],
@@ -132,14 +132,16 @@ describe('raw bytes', () => {
   });
 
   it('that are pipelined are answered in their order', async () => {
-    const heads = ['/health/live', '/nothing', '/api/events'].map((path) => `GET ${path} HTTP/1.1\r\nHost: deck\r\n`);
+    const heads = ['/health/live', '/nothing', '/api/events'].map(
+      (path) => `GET ${path} HTTP/1.1\r\nHost: localhost\r\n`,
+    );
     const { status, body } = await sendRaw(api.url, `${heads.join('\r\n')}Connection: close\r\n\r\n`);
     const others = Array.from(body.matchAll(/HTTP\/1\.1 (\d{3})/g), ([, next]) => Number(next));
     expect([status, ...others]).toEqual([200, 404, 200]);
   });
 
   it('that are no HTTP are not the answer to the request in front of them', async () => {
-    const good = `POST /api/events HTTP/1.1\r\nHost: deck\r\n${JSON_TYPE}\r\nContent-Length: ${BODY.length}\r\n\r\n${BODY}`;
+    const good = `POST /api/events HTTP/1.1\r\nHost: localhost\r\n${JSON_TYPE}\r\nContent-Length: ${BODY.length}\r\n\r\n${BODY}`;
     const { status } = await sendRaw(api.url, `${good}hello?\r\n\r\n`);
     await until(async () => (await statementsUnderWay()) === 0, 'nothing is being stored');
     const stored = await api.sql('DELETE FROM system_events RETURNING id');
@@ -154,8 +156,8 @@ describe('raw bytes', () => {
   });
 
   it('after a refused body are not taken for a request', async () => {
-    const smuggled = `POST /api/events HTTP/1.1\r\nHost: deck\r\n${JSON_TYPE}\r\nContent-Length: ${BODY.length}\r\n\r\n${BODY}`;
-    const refused = `POST /api/events HTTP/1.1\r\nHost: deck\r\nContent-Type: text/plain\r\nContent-Length: ${smuggled.length}\r\n\r\n`;
+    const smuggled = `POST /api/events HTTP/1.1\r\nHost: localhost\r\n${JSON_TYPE}\r\nContent-Length: ${BODY.length}\r\n\r\n${BODY}`;
+    const refused = `POST /api/events HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\nContent-Length: ${smuggled.length}\r\n\r\n`;
     const { status, body } = await sendRaw(api.url, refused + smuggled + http('GET /health/live').toString());
     const others = Array.from(body.matchAll(/HTTP\/1\.1 (\d{3})/g), ([, next]) => Number(next));
     expect([status, ...others]).toEqual([415, 200]);

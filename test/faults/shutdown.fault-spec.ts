@@ -20,12 +20,12 @@ const BETWEEN = 200;
 const EVENT = { event_type: 'shutdown', severity: 'info', message: 'of a process that ends' };
 
 const HALF_A_REQUEST =
-  'POST /api/events HTTP/1.1\r\nHost: deck\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{';
+  'POST /api/events HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{';
 
 /** More than fits the buffers of a connection. */
 const STORE_30_MB = `INSERT INTO system_events (event_type, severity, message)
   SELECT 'large', 'info', repeat('x', 60000) FROM generate_series(1, 500)`;
-const EXPORT = 'GET /api/events/export HTTP/1.1\r\nHost: deck\r\n\r\n';
+const EXPORT = 'GET /api/events/export HTTP/1.1\r\nHost: localhost\r\n\r\n';
 
 describe('a process is told to end', () => {
   // In this order: what is frozen goes on, the processes end, then their databases go.

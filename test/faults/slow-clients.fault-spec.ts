@@ -28,7 +28,7 @@ const LARGE_LIST = '/api/events?event_type=large&limit=500';
 /** The whole request, or the only line of a file. */
 const REFUSED = /^HTTP\/1\.1 413 |"status":413/;
 
-const HEAD = 'POST /api/events HTTP/1.1\r\nHost: deck\r\nContent-Type: application/json\r\n';
+const HEAD = 'POST /api/events HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n';
 
 describe('clients', () => {
   const launch = useProcesses();
@@ -71,7 +71,7 @@ describe('clients', () => {
     await heads.add(250, { first: 'GET /api/events HTTP/1.1\r\n', dripping: 'X-Slow: loris\r\n' });
     await bodies.add(250, { first: `${HEAD}Content-Length: 1000\r\n\r\n`, dripping: ' ' });
     for (const path of [LARGE_LIST, '/api/events/export?format=csv']) {
-      await openClients(api).add(20, { first: `GET ${path} HTTP/1.1\r\nHost: deck\r\n\r\n`, reads: false });
+      await openClients(api).add(20, { first: `GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`, reads: false });
     }
     const during = load.acknowledged.length;
     await until(
@@ -130,7 +130,7 @@ describe('clients', () => {
     const list = (): ReturnType<typeof send> => send('GET', `${api.url}${LARGE_LIST}`);
     expect((await list()).status).toBe(200);
     const before = await residentMemory(api.child);
-    await openClients(api).add(100, { first: `GET ${LARGE_LIST} HTTP/1.1\r\nHost: deck\r\n\r\n`, reads: false });
+    await openClients(api).add(100, { first: `GET ${LARGE_LIST} HTTP/1.1\r\nHost: localhost\r\n\r\n`, reads: false });
     await until(() => refusals(api).length > 0, 'too many are under way');
     expect((await list()).status).toBe(503);
     const load = startLoad(api);
@@ -215,7 +215,9 @@ async function sendGibibyte(url: string, path: string): Promise<{ answer: string
   const closed = new Promise((resolve) => socket.once('close', resolve));
   const moved = (): Promise<unknown> => Promise.race([closed, new Promise((resolve) => socket.once('drain', resolve))]);
   const type = path.endsWith('import') ? 'application/x-ndjson' : 'application/json';
-  socket.write(`POST ${path} HTTP/1.1\r\nHost: deck\r\nContent-Type: ${type}\r\nTransfer-Encoding: chunked\r\n\r\n`);
+  socket.write(
+    `POST ${path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: ${type}\r\nTransfer-Encoding: chunked\r\n\r\n`,
+  );
   let sent = 0;
   for (; sent < 1024 && !socket.destroyed; sent++) {
     if (!socket.write(`${MEBIBYTE.toString(16)}\r\n${'x'.repeat(MEBIBYTE)}\r\n`)) await moved();

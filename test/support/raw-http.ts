@@ -37,6 +37,6 @@ export async function sendRaw(url: string, text: string | Uint8Array, { end = fa
 
 /** `sendRaw` of a request without a body, its target and `lines` of headers exactly as given. */
 export function requestRaw(url: string, method: string, target: string, lines: string[] = []): Promise<RawAnswer> {
-  const head = [`${method} ${target} HTTP/1.1`, 'Host: deck', 'Connection: close', ...lines];
+  const head = [`${method} ${target} HTTP/1.1`, 'Host: localhost', 'Connection: close', ...lines];
   return sendRaw(url, `${head.join('\r\n')}\r\n\r\n`);
 }

@@ -9,7 +9,8 @@ report answers 503 in a shape of its own. A path that is not listed here is 404,
 \`Allow\`, and what is no HTTP at all 400, 408 or 431, all as problems too.
 
 **Authentication.** Where the service has an \`API_TOKEN\`, send it as \`Authorization: Bearer <token>\`; the front page,
-this documentation and the probes are open.
+this documentation and the probes are open. Without one, a request for a host other than \`localhost\`, an address or a
+name of \`ALLOWED_HOSTS\` is 421: a page in a browser could else reach the service under a name of its own.
 
 **Requests.** Every answer has \`X-Request-Id\`: your own, if you sent one of at most 128 plain characters. Where a rate
 limit is set, answers tell it in \`X-RateLimit-Limit\`, \`X-RateLimit-Remaining\` and \`X-RateLimit-Reset\` (seconds). HEAD

@@ -28,6 +28,7 @@ describe('loadConfig', () => {
         host: '127.0.0.1',
         port: 8001,
         apiToken: undefined,
+        allowedHosts: [],
         trustProxy: false,
         corsOrigins: [],
         rateLimitPerMinute: 0,
@@ -95,6 +96,14 @@ describe('loadConfig', () => {
       'CORS_ORIGINS',
       ['deck.example', 'https://deck.example/path', 'https://DECK.example'],
       ['*', 'https://a.example, http://b:81'],
+    ],
+    [
+      'ALLOWED_HOSTS',
+      [
+        ...['http://deck.example', 'deck.example:8001', 'deck.example/', 'deck example', '*.example', 'a@deck.example'],
+        ...['.', '.10.0.0.1', '[::1]:80', '[::1', 'deck.example;a.example'],
+      ],
+      ['*', 'deck.example, .example.org', '192.0.2.1,::1,[2001:db8::1]', 'b\u00fccher.example', 'deck'],
     ],
     [
       'TRUST_PROXY',

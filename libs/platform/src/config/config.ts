@@ -2,13 +2,13 @@ import { existsSync, readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { resolve } from 'node:path';
 import { bool, cleanEnv, str } from 'envalid';
+import { isLoopback } from './host-name';
 import { retentionDays, type RetentionDays } from './retention-days';
-import { file, integer, name, origins, token, trustProxy, url } from './validators';
+import { file, hosts, integer, name, origins, token, trustProxy, url } from './validators';
 
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
 const CACHE_MODES = ['auto', 'redis', 'memory', 'off'] as const;
 const TLS_MODES = ['disable', 'require', 'verify-full'] as const;
-const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|::1)$/;
 
 export type LogLevel = (typeof LOG_LEVELS)[number];
 /** Which cache the process uses once `auto` is resolved. */
@@ -44,6 +44,8 @@ export interface HttpConfig {
   host: string;
   port: number;
   apiToken: string | undefined;
+  /** Names and addresses, as `hostName` spells them, that requests may be for; `*` is all, `.name` also those below. */
+  allowedHosts: string[];
   /** Fastify's `trustProxy`: nobody, everybody, or a list of addresses and CIDR ranges. */
   trustProxy: boolean | string[];
   corsOrigins: string[];
@@ -86,6 +88,7 @@ export const variables = {
   PORT: integer(0, 65_535)({ default: 8001 }),
   API_TOKEN: token({ default: undefined }),
   ALLOW_ANONYMOUS: bool({ default: false }),
+  ALLOWED_HOSTS: hosts({ default: [] as string[] }),
   TRUST_PROXY: trustProxy({ default: false }),
   CORS_ORIGINS: origins({ default: [] as string[] }),
   RATE_LIMIT_PER_MINUTE: integer(0, 1_000_000)({ default: 0 }),
@@ -172,7 +175,7 @@ function contradictions(values: Values): string[] {
     allValid('API_TOKEN', 'ALLOW_ANONYMOUS') &&
     values.API_TOKEN === undefined &&
     !values.ALLOW_ANONYMOUS &&
-    !LOOPBACK.test(values.HOST)
+    !isLoopback(values.HOST)
   ) {
     problems.push(
       `HOST ${values.HOST} is open to the network and API_TOKEN is not set: set API_TOKEN, or ALLOW_ANONYMOUS=true to let everybody in`,
@@ -193,6 +196,7 @@ function httpConfig(values: Values): HttpConfig {
     host: values.HOST === 'localhost' ? '127.0.0.1' : values.HOST,
     port: values.PORT,
     apiToken: values.API_TOKEN,
+    allowedHosts: values.ALLOWED_HOSTS,
     trustProxy: values.TRUST_PROXY,
     corsOrigins: values.CORS_ORIGINS,
     rateLimitPerMinute: values.RATE_LIMIT_PER_MINUTE,

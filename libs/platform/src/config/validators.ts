@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { makeValidator } from 'envalid';
+import { hostName } from './host-name';
 
 /** An integer in decimal digits. */
 export const integer = (min: number, max: number): ReturnType<typeof makeValidator<number>> =>
@@ -32,12 +33,36 @@ export const token = makeValidator<string>((input) => {
   return input;
 });
 
-/** Origins, separated by commas, or `*`. */
-export const origins = makeValidator<string[]>((input) => {
-  const items = input
+/** Hosts, separated by commas, as `hostName` spells them; `.name` stands for a name and all below it, `*` for all. */
+export const hosts = makeValidator<string[]>((input) =>
+  itemsOf(input).map((item) => {
+    const name = item === '*' ? item : allowedHost(item);
+    if (name === undefined) {
+      throw new TypeError('must be * or a list of names such as deck.example.org or .example.org, without a port');
+    }
+    return name;
+  }),
+);
+
+function allowedHost(item: string): string | undefined {
+  if (isIP(item) === 6) return hostName(`[${item}]`);
+  const [, dot = '', host = ''] = /^(\.?)([^:]+|\[[^\]]+\])$/.exec(item) ?? [];
+  const name = hostName(host);
+  if (name === undefined) return undefined;
+  const isUsable = isIP(name) === 0 ? /^[\w.-]+$/.test(name) : dot === '';
+  return isUsable ? dot + name : undefined;
+}
+
+function itemsOf(list: string): string[] {
+  return list
     .split(',')
     .map((item) => item.trim())
     .filter((item) => item !== '');
+}
+
+/** Origins, separated by commas, or `*`. */
+export const origins = makeValidator<string[]>((input) => {
+  const items = itemsOf(input);
   if (!items.every((item) => item === '*' || isOrigin(item))) {
     throw new TypeError('must be * or a list of origins such as https://deck.example.org');
   }

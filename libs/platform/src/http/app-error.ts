@@ -9,6 +9,7 @@ export type ErrorKind =
   | 'precondition_failed'
   | 'payload_too_large'
   | 'unsupported_media_type'
+  | 'misdirected'
   | 'invalid'
   | 'rate_limited'
   | 'headers_too_large'

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
-import { LogController, type FastifyReply, type FastifyRequest } from 'fastify';
+import { LogController, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { Bindings, ChildLoggerOptions, Logger } from 'pino';
 import type { HttpConfig } from '../config/config';
 import { RequestLogger } from '../logging/request-logger';
@@ -10,6 +10,7 @@ import { AppError, type ErrorKind } from './app-error';
 import { JsonText, sendJsonText } from './json-text';
 import { problemHeaders, statusOf, toProblem } from './problem';
 import { sendProblem, toAppError } from './problem.filter';
+import { pathOfTarget } from './request-target';
 import { SECURITY_HEADERS } from './security-headers';
 
 /** Bytes of a JSON body; more is 413. */
@@ -31,6 +32,11 @@ export class HttpAdapter extends FastifyAdapter {
   /** From the moment the application is told to close, before the server takes no connections any more. */
   isEnding = false;
 
+  // Routes of plugins, registered before Nest gets to its own handler, keep the one that is there by then.
+  override setErrorHandler(): ReturnType<FastifyAdapter['setErrorHandler']> {
+    return this.instance;
+  }
+
   override beforeClose(): void {
     super.beforeClose();
     this.isEnding = true;
@@ -49,7 +55,7 @@ export class HttpAdapter extends FastifyAdapter {
 
 /** Fastify as eventdeck runs it: limits, request ids, errors as problem+json before any route is reached. */
 export function createHttpAdapter(config: HttpConfig, logger: Logger): HttpAdapter {
-  return new HttpAdapter({
+  const adapter = new HttpAdapter({
     // Nest's own middleware, of which there is none, would be looked for at every request.
     skipMiddie: true,
     loggerInstance: logger,
@@ -58,7 +64,13 @@ export function createHttpAdapter(config: HttpConfig, logger: Logger): HttpAdapt
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'request_id' }),
     trustProxy: config.trustProxy,
     bodyLimit: MAX_BODY_BYTES,
-    http: { headersTimeout: HEADERS_TIMEOUT_MS, connectionsCheckingInterval: SLOW_CLIENT_CHECK_MS },
+    rewriteUrl: pathOfTarget,
+    // Where it is missing `checkHosts` says so, as a problem.
+    http: {
+      requireHostHeader: false,
+      headersTimeout: HEADERS_TIMEOUT_MS,
+      connectionsCheckingInterval: SLOW_CLIENT_CHECK_MS,
+    },
     // Our own check refuses such keys with a pointer; Fastify's would be a bare 400.
     onProtoPoisoning: 'ignore',
     onConstructorPoisoning: 'ignore',
@@ -72,6 +84,10 @@ export function createHttpAdapter(config: HttpConfig, logger: Logger): HttpAdapt
     },
     clientErrorHandler: answerBrokenRequest,
   });
+  adapter.getInstance<FastifyInstance>().setErrorHandler((error, request, reply) => {
+    sendProblem(toAppError(error), request, reply);
+  });
+  return adapter;
 }
 
 // The caller's own id when it is a plain token, so that one id can be followed through several services.

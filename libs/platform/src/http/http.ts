@@ -8,6 +8,7 @@ import { AppError } from './app-error';
 import { isProbe, requireToken } from './authentication';
 import { limitBodyTime } from './body-deadline';
 import { limitConnections } from './connection-limit';
+import { checkHosts } from './host-check';
 import type { HttpAdapter } from './http-adapter';
 import { shorten } from './json-body';
 import { limitMessageMemory } from './message-memory';
@@ -40,8 +41,8 @@ const DRAIN_TIMEOUT_MS = 10_000;
 const CLOSED_WITHIN_MS = 20_000;
 
 /**
- * Everything around the routes, in the order a request meets it: request id, security headers, CORS, rate limit,
- * token, body; then compression and the log line of the answer. Call it before `app.init()`, and what it returns after
+ * Everything around the routes, in the order a request meets it: request id, security headers, host, CORS,
+ * rate limit, token, body; then compression and the log line of the answer. Call it before `app.init()`, and what it returns after
  * the last route is registered: other methods on known paths are 405 then.
  */
 export async function configureHttp(app: NestFastifyApplication, config: HttpConfig): Promise<() => void> {
@@ -55,15 +56,20 @@ export async function configureHttp(app: NestFastifyApplication, config: HttpCon
     void reply.headers(SECURITY_HEADERS).header('x-request-id', request.id);
     done();
   });
+  const checkHost = checkHosts(config);
+  server.addHook('onRequest', (request, _reply, done) => done(checkHost(request.raw)));
   if (config.corsOrigins.length > 0) {
     app.enableCors({
       origin: config.corsOrigins.includes('*') ? '*' : config.corsOrigins,
       methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
       exposedHeaders: EXPOSED_HEADERS,
+      // Nest runs the plugin before every hook from here; what it answered itself would be judged by none of them.
+      preflightContinue: true,
       // An OPTIONS that is no preflight is answered like one; the plugin would send its own plain 400.
       strictPreflight: false,
     });
   }
+  if (config.corsOrigins.length > 0) server.addHook('onRequest', answerPreflight);
   if (config.rateLimitPerMinute > 0) await limitRate(server, config.rateLimitPerMinute);
   if (config.apiToken !== undefined) server.addHook('onRequest', requireToken(config.apiToken));
   server.addHook('onRequest', refuseBrokenTargets);
@@ -96,6 +102,11 @@ async function limitRate(server: FastifyInstance, perMinute: number): Promise<vo
   server.addHook('onRequest', server.rateLimit());
 }
 
+function answerPreflight({ method }: FastifyRequest, reply: FastifyReply, done: HookHandlerDoneFunction): void {
+  if (method === 'OPTIONS') void reply.code(204).header('content-length', '0').send();
+  else done();
+}
+
 // Before a body is read, or its type judged.
 function refuseBrokenTargets(request: FastifyRequest, _reply: FastifyReply, done: HookHandlerDoneFunction): void {
   const { url, is404 } = request;
@@ -121,7 +132,7 @@ function logAnswers(server: FastifyInstance, slowRequestMs: number): void {
   server.addHook('onResponse', (request, reply, done) => {
     const ms = Math.round(reply.elapsedTime);
     // The path without its query: parameters may hold what should not be logged.
-    const path = shorten(request.url.split('?', 1)[0] ?? '');
+    const path = shorten(request.originalUrl.split('?', 1)[0] ?? '');
     request.log[answerLevel(request, reply, ms >= slowRequestMs)](
       { method: request.method, path, status: reply.statusCode, ms, address: request.ip },
       'request',

@@ -24,7 +24,7 @@ export function sendProblem(error: AppError, request: FastifyRequest, reply: Fas
   if (error.kind === 'internal') request.log.error({ err: error.cause ?? error }, 'unexpected error');
   else request.log.debug({ err: error }, error.message);
   if (error.kind === 'unavailable') request.server.unavailableLog.note(error);
-  const problem = toProblem(error, request.url, request.id);
+  const problem = toProblem(error, request.originalUrl, request.id);
   // Fastify closes after any body that was refused, also under a client that still sends.
   void reply.removeHeader('connection');
   void reply.code(statusOf(error.kind)).headers(problemHeaders(error)).send(JSON.stringify(problem));
