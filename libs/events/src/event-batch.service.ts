@@ -63,20 +63,20 @@ export class EventBatchService {
     const items = await readAll(read);
     if (atomic) refuseIfAny(items);
     const events = items.filter((item) => !(item instanceof AppError)) as CreateEventDto[];
-    const insert = async (connection?: Connection): Promise<string> => {
-      const stored = await this.insert(events, connection);
-      if (atomic) refuseIfAny(stored);
-      return JSON.stringify(resultOf(items, stored));
-    };
-    try {
-      if (key) return await this.keys.answerOnce(key, 200, insert);
-      // One statement is a transaction by itself.
+    return this.cache.changing(newEventKeys(events.map(({ event_type }) => event_type)), async (announce) => {
+      const insert = async (connection?: Connection): Promise<string> => {
+        // One statement is a transaction by itself.
+        if (!connection) await announce();
+        const stored = await this.insert(events, connection);
+        if (atomic) refuseIfAny(stored);
+        if (connection) await announce();
+        return JSON.stringify(resultOf(items, stored));
+      };
+      if (key) return this.keys.answerOnce(key, 200, insert);
       const isOne = !atomic && events.length <= CHUNK;
       const body = isOne ? await insert() : await this.database.transaction(insert);
       return { headers: {}, body, isReplayed: false };
-    } finally {
-      await this.cache.invalidate(newEventKeys(events.map(({ event_type }) => event_type)));
-    }
+    });
   }
 
   private async insert(

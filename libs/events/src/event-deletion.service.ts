@@ -81,20 +81,16 @@ export class EventDeletionService {
    */
   async deleteChunk(filter: EventFilter, { after, lastId }: ChunkRange = {}): Promise<DeletedChunk> {
     const keys = new Set([STATS_KEY]);
-    try {
-      return await this.events.manager.transaction(async (manager) => {
+    return this.cache.changing(keys, (announce) =>
+      this.events.manager.transaction(async (manager) => {
         const rows = await lockOldest(manager, filter, { after, lastId });
         for (const { id, eventType } of rows) keys.add(eventKey(Number(id))).add(typeKey(eventType));
         const last = rows.length === CHUNK_EVENTS ? rows.at(-1) : undefined;
-        return {
-          deleted: await deleteRows(manager, rows),
-          next: last && { timestamp: last.milliseconds, id: Number(last.id) },
-        };
-      });
-    } finally {
-      // Also after a failure: a connection that broke at the commit leaves open whether it happened.
-      await this.cache.invalidate([...keys]);
-    }
+        const deleted = await deleteRows(manager, rows);
+        await announce();
+        return { deleted, next: last && { timestamp: last.milliseconds, id: Number(last.id) } };
+      }),
+    );
   }
 
   private async lastId(): Promise<number> {

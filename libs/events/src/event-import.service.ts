@@ -85,16 +85,17 @@ export class EventImportService {
     const { records, places, types } = batch;
     if (records.length === 0) return;
     progress.batch = emptyBatch();
-    try {
-      const outcomes = await this.database.transaction((connection) => this.store.insertMany(records, connection));
-      outcomes.forEach((outcome, index) => {
-        if (outcome instanceof AppError) reject(result, places[index]!, outcome);
-        else result.imported++;
-      });
-    } finally {
-      // Also after a failure: a connection that broke at the commit leaves open whether it happened.
-      await this.cache.invalidate(newEventKeys(types));
-    }
+    const outcomes = await this.cache.changing(newEventKeys(types), (announce) =>
+      this.database.transaction(async (connection) => {
+        const stored = await this.store.insertMany(records, connection);
+        await announce();
+        return stored;
+      }),
+    );
+    outcomes.forEach((outcome, index) => {
+      if (outcome instanceof AppError) reject(result, places[index]!, outcome);
+      else result.imported++;
+    });
   }
 }
 

@@ -36,12 +36,10 @@ export class EventWriter implements OnApplicationShutdown {
     await this.queue.drained();
   }
 
-  // Also after a failure: a connection that broke at the commit leaves open whether it happened.
-  private async flush(records: readonly NewRecord[]): Promise<(StoredEvent | AppError)[]> {
-    try {
-      return await this.store.insert(records.map(({ json }) => json));
-    } finally {
-      await this.cache.invalidate(newEventKeys(records.map(({ eventType }) => eventType)));
-    }
+  private flush(records: readonly NewRecord[]): Promise<(StoredEvent | AppError)[]> {
+    return this.cache.changing(newEventKeys(records.map(({ eventType }) => eventType)), async (announce) => {
+      await announce();
+      return this.store.insert(records.map(({ json }) => json));
+    });
   }
 }

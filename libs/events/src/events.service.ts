@@ -114,13 +114,14 @@ export class EventsService {
     });
   }
 
-  // Also after a failure: a connection that broke at the commit leaves open whether it happened.
-  private async changing<T>(keys: ReadonlySet<string>, change: (manager: EntityManager) => Promise<T>): Promise<T> {
-    try {
-      return await this.events.manager.transaction(change);
-    } finally {
-      await this.cache.invalidate([...keys]);
-    }
+  private changing<T>(keys: ReadonlySet<string>, change: (manager: EntityManager) => Promise<T>): Promise<T> {
+    return this.cache.changing(keys, (announce) =>
+      this.events.manager.transaction(async (manager) => {
+        const result = await change(manager);
+        await announce();
+        return result;
+      }),
+    );
   }
 
   private async load(id: number): Promise<StoredEvent> {

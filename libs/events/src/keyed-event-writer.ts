@@ -90,12 +90,11 @@ export class KeyedEventWriter implements OnApplicationShutdown {
     await this.queue.drained();
   }
 
-  private async flush(records: readonly KeyedRecord[]): Promise<(Answer | AppError)[]> {
-    try {
-      return await eachOrAlone(this.database, records, insertUnlessStored);
-    } finally {
-      await this.cache.invalidate(newEventKeys(records.map(({ eventType }) => eventType)));
-    }
+  private flush(records: readonly KeyedRecord[]): Promise<(Answer | AppError)[]> {
+    return this.cache.changing(newEventKeys(records.map(({ eventType }) => eventType)), async (announce) => {
+      await announce();
+      return eachOrAlone(this.database, records, insertUnlessStored);
+    });
   }
 }
 

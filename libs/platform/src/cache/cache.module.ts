@@ -2,33 +2,33 @@ import { Inject, Logger, Module, type OnApplicationShutdown } from '@nestjs/comm
 import { createCache } from 'cache-manager';
 import { Redis } from 'ioredis';
 import { Keyv } from 'keyv';
-import { LRUCache } from 'lru-cache';
-import type { CacheConfig, Config } from '../config/config';
+import type { Config } from '../config/config';
 import { CONFIG } from '../config/config.module';
 import { CacheService, epochKeyOf } from './cache.service';
+import { MemoryStore } from './memory-store';
 import { RedisStore } from './redis-store';
 
 /** Injection token of the store in Redis, `undefined` when the cache is elsewhere or off. */
 const REDIS_STORE = Symbol('REDIS_STORE');
 
-/** Characters of keys and values that the in-process cache may hold: about 64 MiB. */
-const MAX_MEMORY_CHARACTERS = 32 * 1024 * 1024;
-
-/** What Keyv hands to a store: the value, and when it ends. */
-interface KeptValue {
-  value: string;
-}
+/**
+ * Milliseconds that the mark of a change lasts: longer than the statement that commits may take, twice over, and the client
+ * after it.
+ */
+const markMsOf = ({ database }: Config): number => 2 * database.statementTimeoutMs + 5000;
 
 /** The cache that the configuration asks for: Redis, in-process, or none. */
 @Module({
   providers: [
-    { provide: REDIS_STORE, inject: [CONFIG], useFactory: (config: Config) => createRedisStore(config.cache) },
+    { provide: REDIS_STORE, inject: [CONFIG], useFactory: createRedisStore },
     {
       provide: CacheService,
       inject: [CONFIG, REDIS_STORE],
-      useFactory: ({ cache: { mode, prefix } }: Config, redisStore: RedisStore | undefined) => {
+      useFactory: (config: Config, redisStore: RedisStore | undefined) => {
+        const { mode, prefix } = config.cache;
         if (mode === 'off') return new CacheService(undefined, prefix);
-        return new CacheService(createCache({ stores: [redisStore ? keyv(redisStore) : memoryStore()] }), prefix);
+        const store = redisStore ?? new MemoryStore(markMsOf(config));
+        return new CacheService({ values: createCache({ stores: [keyv(store)] }), leases: store }, prefix);
       },
     },
   ],
@@ -42,7 +42,8 @@ export class CacheModule implements OnApplicationShutdown {
   }
 }
 
-async function createRedisStore({ mode, redisUrl, prefix }: CacheConfig): Promise<RedisStore | undefined> {
+async function createRedisStore(config: Config): Promise<RedisStore | undefined> {
+  const { mode, redisUrl, prefix } = config.cache;
   if (mode !== 'redis' || redisUrl === undefined) return undefined;
   const redis = new Redis(redisUrl, {
     lazyConnect: true,
@@ -60,7 +61,7 @@ async function createRedisStore({ mode, redisUrl, prefix }: CacheConfig): Promis
   redis.on('error', () => undefined);
   await redis.connect().catch(() => undefined);
   const logger = new Logger(RedisStore.name);
-  return new RedisStore(redis, epochKeyOf(prefix), {
+  return new RedisStore(redis, epochKeyOf(prefix), markMsOf(config), {
     changed: (available, reason) => {
       if (available) logger.log(`Redis is used again: ${reason}`);
       else logger.warn(`Redis is not available, reading from the database: ${reason}`);
@@ -69,27 +70,14 @@ async function createRedisStore({ mode, redisUrl, prefix }: CacheConfig): Promis
   });
 }
 
-function memoryStore(): Keyv {
-  const entries = new LRUCache<string, KeptValue>({
-    maxSize: MAX_MEMORY_CHARACTERS,
-    sizeCalculation: ({ value }, key) => value.length + key.length,
-  });
-  const created = keyv({
-    get: (key: string) => entries.get(key),
-    getMany: (keys: string[]) => keys.map((key) => entries.get(key)),
-    set: (key: string, value: KeptValue, ttl?: number) => entries.set(key, value, ttl === undefined ? {} : { ttl }),
-    delete: (key: string) => entries.delete(key),
-    clear: () => entries.clear(),
-  });
-  // What stays in the process need not be written and read as text.
-  created.serialize = undefined;
-  created.deserialize = undefined;
-  return created;
-}
-
 // Without Keyv's own prefix, so that our keys stand in Redis as documented.
-function keyv(store: RedisStore | Record<'get' | 'getMany' | 'set' | 'delete' | 'clear', unknown>): Keyv {
+function keyv(store: RedisStore | MemoryStore): Keyv {
   const created = new Keyv({ store, useKeyPrefix: false, throwOnErrors: true });
   created.on('error', () => undefined);
+  if (store instanceof MemoryStore) {
+    // What stays in the process need not be written and read as text.
+    created.serialize = undefined;
+    created.deserialize = undefined;
+  }
   return created;
 }

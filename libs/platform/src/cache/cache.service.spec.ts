@@ -7,7 +7,9 @@ import { freePort, until } from '../../../../test/support/services';
 import { loadConfig } from '../config/config';
 import { ConfigModule } from '../config/config.module';
 import { CacheModule } from './cache.module';
+import { AppError } from '../http/app-error';
 import { CacheService } from './cache.service';
+import { RedisStore } from './redis-store';
 
 const MINUTE = 60_000;
 
@@ -28,6 +30,29 @@ class SlowLoader {
 }
 
 const loaderOf = (value: string): jest.Mock<Promise<string>> => jest.fn(() => Promise.resolve(value));
+
+const change = (cache: CacheService, ...keys: string[]): Promise<void> =>
+  cache.changing(keys, (announce) => announce());
+
+/** A change that has announced itself, and that ends when told. */
+async function announced(cache: CacheService, key: string): Promise<{ end: () => Promise<void> }> {
+  let commit: () => void = () => undefined;
+  const committed = new Promise<void>((resolve) => (commit = resolve));
+  let ended = Promise.resolve();
+  await new Promise<void>((resolve) => {
+    ended = cache.changing([key], async (announce) => {
+      await announce();
+      resolve();
+      await committed;
+    });
+  });
+  return {
+    end: () => {
+      commit();
+      return ended;
+    },
+  };
+}
 
 describe('CacheService', () => {
   const contexts: INestApplicationContext[] = [];
@@ -51,6 +76,12 @@ describe('CacheService', () => {
     const context = await NestFactory.createApplicationContext(module, { logger: false });
     contexts.push(context);
     return context.get(CacheService, { strict: false });
+  }
+
+  /** Whether what is loaded now is there for the next reader. */
+  async function expectKept(cache: CacheService, isKept: boolean): Promise<void> {
+    await cache.getOrLoad('key', MINUTE, loaderOf('first'));
+    expect(await cache.getOrLoad('key', MINUTE, loaderOf('second'))).toBe(isKept ? 'first' : 'second');
   }
 
   describe.each(['redis', 'memory'])('in %s', (mode) => {
@@ -80,7 +111,7 @@ describe('CacheService', () => {
     it('keeps keys apart', async () => {
       const cache = await cacheOf(mode);
       for (const key of ['a', 'b']) expect(await cache.getOrLoad(key, MINUTE, loaderOf(key))).toBe(key);
-      await cache.invalidate(['a']);
+      await change(cache, 'a');
       expect(await cache.getOrLoad('a', MINUTE, loaderOf('new'))).toBe('new');
       expect(await cache.getOrLoad('b', MINUTE, loaderOf('new'))).toBe('b');
     });
@@ -90,7 +121,7 @@ describe('CacheService', () => {
       const slow = new SlowLoader();
       const reader = cache.getOrLoad('key', MINUTE, slow.load);
       await until(() => slow.calls > 0, 'the loading has begun');
-      await cache.invalidate(['key']);
+      await change(cache, 'key');
       // Does not join the loading that began before the change either.
       expect(await cache.getOrLoad('key', MINUTE, loaderOf('new'))).toBe('new');
       slow.finish('old');
@@ -103,7 +134,7 @@ describe('CacheService', () => {
       const slow = new SlowLoader();
       const reader = cache.getOrLoad('key', MINUTE, slow.load);
       await until(() => slow.calls > 0, 'the loading has begun');
-      await cache.invalidate(['key']);
+      await change(cache, 'key');
       slow.finish('old');
       await reader;
       expect(await cache.getOrLoad('key', MINUTE, loaderOf('new'))).toBe('new');
@@ -120,6 +151,23 @@ describe('CacheService', () => {
       expect(await cache.getOrLoad('key', MINUTE, loaderOf('back'))).toBe('back');
     });
 
+    it('keeps nothing while nobody knows whether a change was committed', async () => {
+      const cache = await cacheOf(mode);
+      await cache.getOrLoad('key', MINUTE, loaderOf('old'));
+      const away = new AppError('unavailable', 'away');
+      const isRefused = cache.changing(['key'], () => Promise.reject(away));
+      await expect(isRefused).rejects.toBe(away);
+      await expectKept(cache, true);
+      const isInDoubt = cache.changing(['key'], async (announce) => {
+        await announce();
+        throw away;
+      });
+      await expect(isInDoubt).rejects.toBe(away);
+      await expectKept(cache, false);
+      await change(cache, 'key');
+      await expectKept(cache, false);
+    });
+
     it('forgets a value after its time', async () => {
       const cache = await cacheOf(mode);
       await cache.getOrLoad('key', 100, loaderOf('old'));
@@ -132,13 +180,74 @@ describe('CacheService', () => {
     const slow = new SlowLoader();
     const reader = one.getOrLoad('key', MINUTE, slow.load);
     await until(() => slow.calls > 0, 'the loading has begun');
-    await other.invalidate(['key']);
+    await change(other, 'key');
     slow.finish('old');
     await reader;
     expect(await other.getOrLoad('key', MINUTE, loaderOf('new'))).toBe('new');
     const unused = loaderOf('not asked');
     expect(await one.getOrLoad('key', MINUTE, unused)).toBe('new');
     expect(unused).not.toHaveBeenCalled();
+  });
+
+  it('shows nothing old, and keeps nothing, when a process dies between its commit and what follows', async () => {
+    const [dying, other] = [await cacheOf('redis'), await cacheOf('redis')];
+    await expectKept(other, true);
+    await announced(dying, 'key');
+    expect(await other.getOrLoad('key', MINUTE, loaderOf('committed'))).toBe('committed');
+    await expectKept(other, false);
+    const redis = new Redis(testEnvironment().redisUrl);
+    const lease = `${prefix}lease:key`;
+    const left = await redis.pttl(lease);
+    // Twice the limit of a statement, and five seconds.
+    expect([left > 0, left <= 15_000]).toEqual([true, true]);
+    await redis.pexpire(lease, 1);
+    await until(async () => (await redis.exists(lease)) === 0, 'the mark has ended');
+    await redis.quit();
+    await expectKept(other, true);
+  });
+
+  it.each([
+    ['in their order', [0, 1]],
+    ['the last one first', [1, 0]],
+  ])('keeps nothing until all changes of several processes have ended, %s', async (_name, order) => {
+    const [one, other] = [await cacheOf('redis'), await cacheOf('redis')];
+    await expectKept(other, true);
+    const changes = [await announced(one, 'key'), await announced(other, 'key')];
+    for (const index of order) {
+      for (const cache of [one, other]) await expectKept(cache, false);
+      await changes[index]?.end();
+    }
+    await expectKept(other, true);
+  });
+
+  it('does not wait for a change that died when others go on', async () => {
+    const [dying, other] = [await cacheOf('redis'), await cacheOf('redis')];
+    const redis = new Redis(testEnvironment().redisUrl);
+    await announced(dying, 'key');
+    // As if the mark had been made long ago.
+    const lease = `${prefix}lease:key`;
+    const mark = (await redis.get(lease)) ?? '';
+    expect(mark).toMatch(/@\d{13}/);
+    await redis.set(lease, mark.replace(/@\d{13}/, '@1600000000000'));
+    await redis.quit();
+    await change(other, 'key');
+    await expectKept(other, true);
+  });
+
+  it('takes no lease in the place of a mark that it has not seen', async () => {
+    const redis = new Redis(testEnvironment().redisUrl);
+    const store = new RedisStore(redis, `${prefix}lease:`, 15_000, { changed: jest.fn(), foreign: jest.fn() });
+    const lease = { key: `${prefix}lease:key`, ttlMs: MINUTE };
+    const [token] = (await store.take([lease])) ?? [];
+    expect(token).toMatch(/^[\da-f-]{36}$/);
+    expect(await store.take([lease])).toEqual([token]);
+    await store.announce([lease.key], 'a-change');
+    expect(await store.take([lease])).toBeUndefined();
+    await store.release([lease.key], [], 'another');
+    expect(await store.take([lease])).toBeUndefined();
+    await store.release([lease.key], [], 'a-change');
+    expect(await store.take([lease])).toEqual([expect.not.stringMatching(token ?? '')]);
+    await store.close();
   });
 
   it('loads for one reader, then for all who came meanwhile, while Redis is away', async () => {
@@ -162,7 +271,7 @@ describe('CacheService', () => {
     for (const value of ['first', 'second']) {
       expect(await cache.getOrLoad('key', MINUTE, loaderOf(value))).toBe(value);
     }
-    await cache.invalidate(['key']);
+    await change(cache, 'key');
     await cache.ping();
   });
 });

@@ -1,5 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Cache } from 'cache-manager';
+import { isUnavailable } from '../database/database-fault';
+import { isMark, type Leases } from './leases';
 
 /** A lease outlives the values stored under it; one that is lost early costs a miss, no more. */
 const LEASE_TTL_FACTOR = 2;
@@ -12,30 +14,40 @@ const PING_TTL_MS = 1000;
 /** The key of the epoch, under the prefix of all our keys. */
 export const epochKeyOf = (prefix: string): string => `${prefix}lease:`;
 
+/** How a value begins that was loaded under these tokens. */
+const grantOf = (tokens: readonly string[]): string => `${tokens.join(' ')}\n`;
+
 /** Characters of a value worth keeping: a larger one takes Redis longer than the time limit of a command. */
 const MAX_VALUE_CHARACTERS = 1024 * 1024;
+
+/** Where values and their leases are. */
+export interface CacheStores {
+  values: Cache;
+  leases: Leases;
+}
 
 /**
  * Reads through a cache that several processes may share, without ever serving what was true before an
  * acknowledged change.
  *
  * A value is stored with the lease of its key that was in force before it was loaded, and it is a hit only while that
- * lease is still there. A change removes the lease after its commit and before its answer, so a slow reader fills the cache
- * with a value that nobody takes. (Leases as in Nishtala et al., "Scaling Memcache at Facebook", NSDI 2013, section
- * 3.2.1.) Loads of one key under one lease are shared within the process.
+ * lease is still there. A change marks the lease before its commit and removes it after that and before its answer, so a
+ * slow reader fills the cache with a value that nobody takes, and a process that dies between the two leaves nothing that
+ * anybody takes. (Leases as in Nishtala et al., "Scaling Memcache at Facebook", NSDI 2013, section 3.2.1.) Loads of one
+ * key under one lease are shared within the process.
  *
  * A cache that fails is a miss, never an error.
  */
 export class CacheService {
   private readonly epochKey: string;
-  private readonly tokens = new Map<string, Promise<string | undefined>>();
+  private readonly tokens = new Map<string, Promise<string[] | undefined>>();
   private readonly loads = new Map<string, Promise<string>>();
   private readonly unkept = new Map<string, Promise<string>>();
   private readonly waiting = new Map<string, Promise<string>>();
 
-  /** @param cache `undefined` is no cache: everything is loaded */
+  /** @param stores `undefined` is no cache: everything is loaded */
   constructor(
-    private readonly cache: Cache | undefined,
+    private readonly stores: CacheStores | undefined,
     private readonly prefix: string,
   ) {
     this.epochKey = epochKeyOf(prefix);
@@ -47,27 +59,55 @@ export class CacheService {
    * @throws what `load` throws; nothing is kept then
    */
   async getOrLoad(key: string, ttlMs: number, load: () => Promise<string>): Promise<string> {
-    const { cache } = this;
-    if (cache === undefined) return load();
-    const [epochKey, leaseKey, valueKey] = [this.epochKey, this.leaseKey(key), this.valueKey(key)];
-    const [epoch, lease, found] = await cache.mget<unknown>([epochKey, leaseKey, valueKey]);
-    if (typeof epoch === 'string' && typeof lease === 'string' && typeof found === 'string') {
-      const grant = `${epoch} ${lease}\n`;
+    if (this.stores === undefined) return load();
+    const { values, leases } = this.stores;
+    const [leaseKey, valueKey] = [this.leaseKey(key), this.valueKey(key)];
+    const [epoch, lease, found] = await values.mget<unknown>([this.epochKey, leaseKey, valueKey]);
+    const held = typeof epoch === 'string' && typeof lease === 'string' ? [epoch, lease] : undefined;
+    if (held && !isMark(lease) && typeof found === 'string') {
+      const grant = grantOf(held);
       if (found.startsWith(grant)) return found.slice(grant.length);
     }
-    const tokens = await Promise.all([
-      this.token(cache, epochKey, epoch, EPOCH_TTL_MS),
-      this.token(cache, leaseKey, lease, ttlMs * LEASE_TTL_FACTOR),
-    ]);
-    if (tokens.includes(undefined)) return this.loadNext(key, load);
-    const grant = `${tokens.join(' ')}\n`;
-    return joined(this.loads, `${key}\n${grant}`, () => this.fill(cache, valueKey, ttlMs, grant, load));
+    const tokens = held ?? (await this.take(leases, leaseKey, ttlMs));
+    if (!tokens || isMark(lease)) return this.loadNext(key, load);
+    const grant = grantOf(tokens);
+    return joined(this.loads, `${key}\n${grant}`, () => this.fill(values, valueKey, ttlMs, grant, load));
   }
 
-  /** Makes every later read of `keys` see what is committed now. Call it after the commit and before the answer. */
-  async invalidate(keys: readonly string[]): Promise<void> {
-    const stored = keys.flatMap((key) => [this.leaseKey(key), this.valueKey(key)]);
-    await Promise.all(this.cache?.stores.map((store) => store.deleteMany(stored)) ?? []);
+  /**
+   * Runs a change of what stands under `keys`: every read after it sees what is committed then, in every process, and also
+   * when this one dies meanwhile. Keys may be added until `announce` is called.
+   *
+   * @param change calls `announce` before its commit, as late as it can: a mark lasts no longer than two statements may
+   * @throws what `change` throws
+   */
+  async changing<T>(
+    keys: ReadonlySet<string> | readonly string[],
+    change: (announce: () => Promise<void>) => Promise<T>,
+  ): Promise<T> {
+    if (this.stores === undefined) return change(() => Promise.resolve());
+    const { leases } = this.stores;
+    const id = randomUUID();
+    const leaseKeys = (): string[] => Array.from(keys, (key) => this.leaseKey(key));
+    let [isAnnounced, isInDoubt] = [false, false];
+    try {
+      return await change(() => {
+        isAnnounced = true;
+        return leases.announce(leaseKeys(), id);
+      });
+    } catch (error) {
+      // A connection that broke at the commit leaves open whether it happened; it may even happen later.
+      isInDoubt = isAnnounced && isUnavailable(error);
+      throw error;
+    } finally {
+      if (isInDoubt) await leases.doubt(leaseKeys(), id);
+      else
+        await leases.release(
+          leaseKeys(),
+          Array.from(keys, (key) => this.valueKey(key)),
+          id,
+        );
+    }
   }
 
   /**
@@ -76,17 +116,15 @@ export class CacheService {
    * @throws Error with the reason, in words for anybody
    */
   async ping(): Promise<void> {
-    await this.cache?.set(this.valueKey('ping'), '', PING_TTL_MS);
+    await this.stores?.values.set(this.valueKey('ping'), '', PING_TTL_MS);
   }
 
-  // The token in force, or a new one. Without one that is confirmed nothing may be stored: a write that timed out can
+  // The tokens of the epoch and of a key that are in force. Without both nothing may be stored: a command that timed out can
   // still arrive, after a change.
-  private token(cache: Cache, key: string, existing: unknown, ttlMs: number): Promise<string | undefined> {
-    if (typeof existing === 'string') return Promise.resolve(existing);
-    return joined(this.tokens, key, async () => {
-      const token = randomUUID();
-      return cache.set(key, token, ttlMs).catch(() => undefined);
-    });
+  private take(leases: Leases, leaseKey: string, ttlMs: number): Promise<string[] | undefined> {
+    const epoch = { key: this.epochKey, ttlMs: EPOCH_TTL_MS };
+    const lease = { key: leaseKey, ttlMs: ttlMs * LEASE_TTL_FACTOR };
+    return joined(this.tokens, leaseKey, () => leases.take([epoch, lease]));
   }
 
   // Without a lease a load that is under way may be of before a change; the next one can be shared. Readers of a key then
@@ -102,7 +140,7 @@ export class CacheService {
   }
 
   private async fill(
-    cache: Cache,
+    values: Cache,
     valueKey: string,
     ttlMs: number,
     grant: string,
@@ -110,7 +148,7 @@ export class CacheService {
   ): Promise<string> {
     const value = await load();
     if (value.length <= MAX_VALUE_CHARACTERS) {
-      await cache.set(valueKey, grant + value, ttlMs).catch(() => undefined);
+      await values.set(valueKey, grant + value, ttlMs).catch(() => undefined);
     }
     return value;
   }

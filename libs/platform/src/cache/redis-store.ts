@@ -1,6 +1,9 @@
+import { randomUUID } from 'node:crypto';
 import { redisInsStore } from 'cache-manager-ioredis-yet';
 import type Redis from 'ioredis';
 import type { KeyvStoreAdapter, StoredData } from 'keyv';
+import { leaseCommands, type LeaseCommands } from './lease-scripts';
+import { isMark, type LeaseKey, type Leases } from './leases';
 
 /** Milliseconds that a command may take. */
 const TIME_LIMIT_MS = 200;
@@ -40,10 +43,11 @@ interface IoredisStore {
  * commands fail at once, until an attempt in the background succeeds. What Redis holds by then may miss removals, ours
  * or those of before its restart: the attempt removes the epoch first, without which no cached value is taken.
  */
-export class RedisStore implements KeyvStoreAdapter {
+export class RedisStore implements KeyvStoreAdapter, Leases {
   opts: unknown;
   namespace?: string;
   private readonly redis: IoredisStore;
+  private readonly leases: LeaseCommands;
   /** Why Redis is not used, in words for anybody; `undefined` while it is. */
   private problem: string | undefined;
   private missedRemoval = false;
@@ -54,13 +58,16 @@ export class RedisStore implements KeyvStoreAdapter {
 
   /**
    * @param epochKey the key whose removal makes every cached value void
+   * @param markMs how long the mark of a change lasts
    */
   constructor(
     private readonly client: Redis,
     private readonly epochKey: string,
+    private readonly markMs: number,
     private readonly observer: RedisObserver,
   ) {
     this.redis = redisInsStore(client) as unknown as IoredisStore;
+    this.leases = leaseCommands(client);
     client.on('close', this.onClose);
   }
 
@@ -87,18 +94,33 @@ export class RedisStore implements KeyvStoreAdapter {
     return this.deleteMany([key]);
   }
 
-  /** Never fails: after a removal that failed, everything is removed before anything is read. */
   async deleteMany(keys: string[]): Promise<boolean> {
-    if (this.problem === undefined) {
-      try {
-        await inTime(() => this.redis.mdel(...keys));
-        return true;
-      } catch (error) {
-        this.giveUp(error);
-      }
+    await this.makeVoid(keys, () => this.redis.mdel(...keys));
+    return true;
+  }
+
+  async take(keys: readonly LeaseKey[]): Promise<string[] | undefined> {
+    const names = keys.map(({ key }) => key);
+    const times = keys.map(({ ttlMs }) => String(ttlMs));
+    try {
+      const tokens = await this.run(() => this.leases.takeLeases(keys.length, ...names, randomUUID(), ...times));
+      return tokens.some(isMark) ? undefined : tokens;
+    } catch {
+      return undefined;
     }
-    this.missedRemoval = true;
-    return false;
+  }
+
+  announce(leases: readonly string[], id: string): Promise<void> {
+    return this.makeVoid(leases, () => this.leases.markLeases(leases.length, ...leases, id, String(this.markMs)));
+  }
+
+  doubt(leases: readonly string[], id: string): Promise<void> {
+    return this.announce(leases, id);
+  }
+
+  release(leases: readonly string[], values: readonly string[], id: string): Promise<void> {
+    const keys = [...leases, ...values];
+    return this.makeVoid(keys, () => this.leases.releaseLeases(keys.length, ...keys, id, String(leases.length)));
   }
 
   /** @throws always: it would be FLUSHDB, which removes what others keep in the same Redis */
@@ -140,6 +162,23 @@ export class RedisStore implements KeyvStoreAdapter {
     } catch {
       // A Redis that is away is found by the commands that matter.
     }
+  }
+
+  // Never fails. A Redis that refuses a script still removes; after what got no answer everything is removed before
+  // anything is read.
+  private async makeVoid(keys: readonly string[], command: () => Promise<unknown>): Promise<void> {
+    if (this.problem === undefined) {
+      try {
+        await inTime(command).catch((error: unknown) => {
+          if (!isReply(error)) throw error;
+          return inTime(() => this.redis.mdel(...keys));
+        });
+        return;
+      } catch (error) {
+        this.giveUp(error);
+      }
+    }
+    this.missedRemoval = true;
   }
 
   /** @throws Error whose message is for anybody: nothing of what the client says is repeated */
