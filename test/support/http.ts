@@ -24,7 +24,7 @@ export async function send<Body = unknown>(
     ...(json !== undefined && { body: JSON.stringify(json) }),
   });
   const text = await response.text();
-  const isJson = (response.headers.get('content-type') ?? '').includes('json');
+  const isJson = /[/+]json\b/.test(response.headers.get('content-type') ?? '');
   return {
     status: response.status,
     headers: response.headers,

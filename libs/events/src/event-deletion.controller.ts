@@ -1,5 +1,5 @@
 import { Controller, Delete, Query, Req } from '@nestjs/common';
-import { ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagger';
+import { ApiOperation, ApiQuery, ApiResponse, ApiTags } from '@nestjs/swagger';
 import type { FastifyRequest } from 'fastify';
 import { ApiProblems, AppError } from '@app/platform';
 import { DeleteEventsQueryDto, DeletionDto } from './event-deletion.dto';
@@ -21,6 +21,9 @@ export class EventDeletionController {
 
   @Delete()
   @ApiOperation({ operationId: 'deleteEvents', summary: 'Delete events by filters', description: DESCRIPTION })
+  // What Swagger UI begins with: it only counts, so that a click deletes nothing.
+  @ApiQuery({ name: 'until', required: false, example: '90d' })
+  @ApiQuery({ name: 'dry_run', required: false, example: true })
   @ApiResponse({ status: 200, description: 'How many events were deleted, or would be.', type: DeletionDto })
   @ApiProblems('malformed', 'payload_too_large', 'unsupported_media_type', filterRequired(), INTERRUPTED)
   async delete(@Query() query: DeleteEventsQueryDto, @Req() { raw }: FastifyRequest): Promise<DeletionDto> {

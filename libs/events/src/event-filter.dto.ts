@@ -8,6 +8,8 @@ import { checkMoment } from './timestamp';
 const MAX_SEARCH_LENGTH = 1000;
 const MAX_DETAILS_VALUE_LENGTH = 1000;
 
+// Examples of parameters that may be left out are a list: Swagger UI sends an `example` as if the reader had chosen it.
+
 /** A text of at most `max` characters that may repeat; the example is one of them. */
 function QueryTexts(
   max: number,
@@ -15,7 +17,7 @@ function QueryTexts(
 ): PropertyDecorator {
   return QueryList((value) => checkText(value, 1, max), {
     type: 'array',
-    items: { type: 'string', minLength: 1, maxLength: max, example },
+    items: { type: 'string', minLength: 1, maxLength: max, examples: [example] },
     description,
   });
 }
@@ -26,14 +28,14 @@ export class EventFilterDto {
     type: 'string',
     description:
       'Only events from this time on: RFC 3339 from the years 1 to 9999, or an age of up to six digits such as `15m`, `24h` or `7d` (s, m, h, d, w).',
-    example: '24h',
+    examples: ['24h', '2026-01-31T00:00:00Z'],
   })
   since?: string;
 
   @QueryText(checkMoment, {
     type: 'string',
     description: 'Only events before this time, written like `since` and not earlier than it.',
-    example: '2026-02-01T00:00:00Z',
+    examples: ['90d', '2026-02-01T00:00:00Z'],
   })
   until?: string;
 
@@ -53,7 +55,6 @@ export class EventFilterDto {
   @QueryEnum(SEVERITIES, {
     enumName: 'Severity',
     description: 'Only events at least this bad: info, warning, error, critical.',
-    example: 'warning',
   })
   min_severity?: Severity;
 
@@ -69,7 +70,7 @@ export class EventFilterDto {
     maxLength: MAX_SEARCH_LENGTH,
     description:
       'Only events whose message holds these words, in any case; names such as `pg-node_7` are found whole and by their parts. `"…"` is a phrase, `-` in front excludes, `or` is either. At least one letter or digit. Names and phrases are found among the first 16,383 words of a message, and where none of their words occurs more than 256 times.',
-    example: 'timeout -staging',
+    examples: ['timeout -staging'],
   })
   q?: string;
 

@@ -13,7 +13,7 @@ const PAGE = {
   cursor: {
     type: 'string' as const,
     description: 'Where to go on: from the `Link` header of the page before, with the same filters.',
-    example: 'WyItdGltZXN0YW1wIiwiX0tQc2pSeXJhVzZHIiwxNzY5ODUxODAwMDAwLDQyXQ',
+    examples: ['WyItdGltZXN0YW1wIiwiX0tQc2pSeXJhVzZHIiwxNzY5ODUxODAwMDAwLDQyXQ'],
   },
 };
 

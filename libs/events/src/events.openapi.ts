@@ -39,7 +39,7 @@ export const IDEMPOTENCY_KEY = {
   required: false,
   description:
     'A text of your own for this request, 1 to 255 printable ASCII characters, such as a UUID. Sent again within 24 hours with the same body and query it gives the first answer again and stores nothing; with another body or query it is a 422.',
-  schema: { type: 'string', minLength: 1, maxLength: 255, example: '8e03978e-40d5-43dd-bc93-6894a57f9324' },
+  schema: { type: 'string', minLength: 1, maxLength: 255, examples: ['8e03978e-40d5-43dd-bc93-6894a57f9324'] },
 };
 
 export const ID = {
@@ -51,13 +51,13 @@ export const IF_MATCH = {
   name: 'If-Match',
   required: false,
   description: 'Only when the event still has this entity tag.',
-  schema: { type: 'string', example: '"42-1"' },
+  schema: { type: 'string', examples: ['"42-1"'] },
 };
 export const IF_NONE_MATCH = {
   name: 'If-None-Match',
   required: false,
   description: 'Only when the event no longer has this entity tag.',
-  schema: { type: 'string', example: '"42-1"' },
+  schema: { type: 'string', examples: ['"42-1"'] },
 };
 
 export const NEW_EVENTS = {

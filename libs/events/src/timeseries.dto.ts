@@ -23,7 +23,6 @@ export class TimeseriesQueryDto extends EventFilterDto {
 
   @QueryEnum(GROUPINGS, {
     description: `One series for each value: the four severities (those that the filters allow), or the ${MAX_SERIES} most frequent types or sources and \`${OTHER}\` for the rest.`,
-    example: 'severity',
   })
   group_by?: (typeof GROUPINGS)[number];
 
@@ -32,7 +31,7 @@ export class TimeseriesQueryDto extends EventFilterDto {
     default: 'UTC',
     description:
       'Whose days `1d` means: a name of the IANA time zone database. Days on which clocks change have 23 or 25 hours.',
-    example: 'Europe/Berlin',
+    examples: ['Europe/Berlin'],
   })
   tz = 'UTC';
 }

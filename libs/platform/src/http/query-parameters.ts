@@ -52,7 +52,7 @@ export function QueryText(check: Check, schema: ApiPropertyOptions): PropertyDec
 /** A query parameter that is one of a few words, given once, with its schema. */
 export function QueryEnum(
   words: readonly string[],
-  schema: { description: string; default?: string; example?: string; enumName?: string },
+  schema: { description: string; default?: string; enumName?: string },
 ): PropertyDecorator {
   const check: Check = (value) => (words.includes(value) ? undefined : `must be one of ${words.join(', ')}`);
   return QueryText(check, { enum: words, ...schema });
