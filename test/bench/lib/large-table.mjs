@@ -18,12 +18,16 @@ const AGE_MS = 60_000;
 
 const SEED = 20_260_131;
 
-/** The database of `--reuse`, or a new one with `--rows` events. @returns its URL and how many events it holds */
-export async function largeTable(options, cleanup) {
+/**
+ * The database of `--reuse`, or a new one with `--rows` events and the tables of `build`.
+ *
+ * @returns its URL and how many events it holds
+ */
+export async function largeTable(options, cleanup, build) {
   if (options.reuse !== undefined) return reuse(options);
   const rows = options.rows;
   const url = await createDatabase(options.database, options.keep ? kept() : cleanup);
-  await migrate(url);
+  await migrate(url, build);
   log(`Loading ${rows.toLocaleString('en-US')} events into ${databaseName(url)}`);
   const start = performance.now();
   await loadEvents(url, rows);

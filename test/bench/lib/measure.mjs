@@ -47,6 +47,16 @@ export function compare({ against, unit, ours, reference, atLeast, atMost }) {
   };
 }
 
+/** The first and the third quartile: the middle half of the values lies between them. */
+export function quartilesOf(values) {
+  const sorted = [...values].sort((one, other) => one - other);
+  return [0.25, 0.75].map((share) => {
+    const place = share * (sorted.length - 1);
+    const [low, high] = [sorted[Math.floor(place)], sorted[Math.ceil(place)]];
+    return low + (high - low) * (place % 1);
+  });
+}
+
 /** At least three digits that count, and thousands divided: `19,700`, `0.712`. */
 export function formatNumber(value) {
   if (value >= 100) return Math.round(value).toLocaleString('en-US');

@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { URL } from 'node:url';
 import { parseArgs } from 'node:util';
 
@@ -17,9 +19,14 @@ const OPTIONS = {
   seconds: { label: 'S', help: 'seconds of each measurement (5)', absent: '5', parse: integer(1) },
   rounds: {
     label: 'R',
-    help: 'rounds: ours and the references take turns, the medians count (3)',
-    absent: '3',
+    help: 'rounds: ours and the references take turns, the medians count (3; with --against 7)',
     parse: integer(1),
+  },
+  against: {
+    label: 'FOLDER',
+    help: `measures this build against another one instead of the references: a checkout with its own dist
+                     and node_modules. Exits 1 when a row is dearer beyond noise`,
+    parse: builtFolder,
   },
   posts: { label: 'N', help: 'events that the memory row posts (1000000)', absent: '1000000', parse: integer(1_000) },
   only: { label: 'A,B', help: 'only these rows', parse: (text) => text.split(',') },
@@ -56,7 +63,11 @@ ratios. Exits 0 when every row holds, 1 when one falls short, 2 for wrong option
 ${helpOf(Object.keys(OPTIONS))}
 
 The rows are ${rowIds.join(', ')}. It makes databases named ${DATABASE_PREFIX}…
-and drops them at the end, also after Ctrl-C. A full run takes about ten minutes.`;
+and drops them at the end, also after Ctrl-C. A full run takes about ten minutes, one with --against about twenty.
+
+With --against both builds run at the same time, on databases of their own, and take turns in every round. A row is the
+CPU time of a request, of Node and of its connections to PostgreSQL together (memory: resident after the round). Its
+ratio is the median of the rounds; it is worse when three quarters of the rounds are more than 10 % dearer.`;
 }
 
 /** What `bench:plans --help` prints. */
@@ -76,7 +87,16 @@ export function parseOptions(args, rowIds) {
   if (unknown.length > 0) throw new OptionError(`--only does not know ${unknown.join(', ')}, but ${rowIds.join(', ')}`);
   // A document of some rows would look as if the others had been forgotten.
   if (options.write && options.only) throw new OptionError('--write needs every row: leave --only out');
-  return { ...options, only: rowIds.filter((id) => !options.only || options.only.includes(id)) };
+  if (options.against !== undefined) refuseWithAgainst(options);
+  const rounds = options.rounds ?? (options.against === undefined ? 3 : 7);
+  return { ...options, rounds, only: rowIds.filter((id) => !options.only || options.only.includes(id)) };
+}
+
+// The document is of the references, and a kept database has the tables of one build.
+function refuseWithAgainst(options) {
+  for (const name of ['write', 'keep', 'reuse']) {
+    if (options[name]) throw new OptionError(`--${name} does not go with --against`);
+  }
 }
 
 /** @throws OptionError */
@@ -116,6 +136,13 @@ function integer(min) {
     if (Number.isSafeInteger(value) && value >= min) return value;
     throw new OptionError(`--${name} must be an integer from ${min} on`);
   };
+}
+
+function builtFolder(text, name) {
+  const folder = resolve(text);
+  const missing = ['package.json', 'dist/ormconfig.js', 'node_modules'].find((part) => !existsSync(join(folder, part)));
+  if (missing === undefined) return folder;
+  throw new OptionError(`--${name}: ${folder} has no ${missing}; it needs npm ci and npm run build`);
 }
 
 function oneOf(values) {

@@ -7,10 +7,6 @@ import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 const ROOT = join(import.meta.dirname, '../../..');
-const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
-/** How `npm start` runs the application: flags of Node, and the script. */
-const [, ...START] = scripts.start.split(' ');
-const ORM_CONFIG = join(ROOT, 'dist/ormconfig.js');
 const SERVERS = join(import.meta.dirname, '../servers');
 
 /** Milliseconds for a process to listen, and to stop. */
@@ -18,6 +14,20 @@ const START_MS = 30_000;
 const STOP_MS = 10_000;
 
 const running = new Set();
+
+/**
+ * A built checkout.
+ *
+ * @returns its `folder`, the `flags` of Node and the `main` file that its `npm start` has, and its `ormConfig`
+ */
+export function buildIn(folder) {
+  const { scripts } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
+  const [, ...start] = scripts.start.split(' ');
+  const main = join(folder, start.at(-1));
+  return { folder, flags: start.slice(0, -1), main, ormConfig: join(folder, 'dist/ormconfig.js') };
+}
+
+const THIS_BUILD = buildIn(ROOT);
 
 /** Ends every process that was started here and still runs. */
 export function killAll() {
@@ -44,9 +54,9 @@ export async function versionOf(command, flag) {
  *
  * @param flags of Node itself
  */
-export function startApp(databaseUrl, cleanup, variables = {}, flags = []) {
+export function startApp(databaseUrl, cleanup, variables = {}, flags = [], build = THIS_BUILD) {
   const env = { DATABASE_URL: databaseUrl, MIGRATE_ON_START: 'true', CACHE: 'memory', PORT: '0', ...variables };
-  return startServer([...flags, ...START.slice(0, -1), join(ROOT, START.at(-1))], env, cleanup);
+  return startServer([...flags, ...build.flags, build.main], env, cleanup);
 }
 
 /** Starts one of `servers/`. */
@@ -54,10 +64,10 @@ export function startReference(name, variables, cleanup) {
   return startServer([join(SERVERS, `${name}.mjs`)], variables, cleanup);
 }
 
-/** Runs every migration of the build. */
-export async function migrate(databaseUrl) {
-  const cli = createRequire(import.meta.url).resolve('typeorm/cli.js');
-  await run(process.execPath, [cli, '-d', ORM_CONFIG, 'migration:run'], { DATABASE_URL: databaseUrl });
+/** Runs every migration of a build. */
+export async function migrate(databaseUrl, { ormConfig } = THIS_BUILD) {
+  const cli = createRequire(ormConfig).resolve('typeorm/cli.js');
+  await run(process.execPath, [cli, '-d', ormConfig, 'migration:run'], { DATABASE_URL: databaseUrl });
 }
 
 /** Resident memory of a process in bytes, or `undefined` where there is no `/proc`. */

@@ -3,6 +3,8 @@ import { formatNumber, median } from './measure.mjs';
 
 const HEADER = ['work', 'against', 'ours', 'reference', 'ratio', 'needed', 'verdict'];
 
+const BUILDS_HEADER = ['work', 'build before', 'this build', 'ratio', 'middle half', 'verdict'];
+
 /** What the numbers were measured on and with. */
 export function describeMachine(versions) {
   const processors = cpus();
@@ -22,9 +24,23 @@ export function tableOf(results) {
   ];
 }
 
+/** The cells of the table of two builds. */
+export function tableOfBuilds(results) {
+  return [
+    BUILDS_HEADER,
+    ...results.map(({ title, unit, ours, before, ratio, quartiles, verdict }) => [
+      title,
+      ...(ours ? [spread(before, unit), spread(ours, unit)] : ['', '']),
+      ratio === undefined ? '' : ratio.toFixed(3),
+      quartiles ? quartiles.map((value) => value.toFixed(3)).join(' to ') : '',
+      verdict,
+    ]),
+  ];
+}
+
 /** The table for a terminal. */
 export function plainText(table) {
-  const widths = HEADER.map((_, column) => Math.max(...table.map((row) => row[column].length)));
+  const widths = table[0].map((_, column) => Math.max(...table.map((row) => row[column].length)));
   return table
     .map((row) =>
       row

@@ -8,7 +8,7 @@ import { afterCheckpoint, requireStored } from './post.mjs';
 const CLIENTS = 8;
 const SIZE = 100;
 const EVENTS = sampleEvents(SIZE);
-const REQUEST = { method: 'POST', path: '/api/events/batch', body: JSON.stringify(EVENTS) };
+export const BATCH_REQUEST = { method: 'POST', path: '/api/events/batch', body: JSON.stringify(EVENTS) };
 
 export const batch = {
   id: 'batch',
@@ -20,7 +20,7 @@ export const batch = {
     const app = await bench.app(database);
     await requireBatches(app.url);
     const before = await countEvents(database);
-    const spec = { url: app.url, requests: [REQUEST], connections: CLIENTS };
+    const spec = { url: app.url, requests: [BATCH_REQUEST], connections: CLIENTS };
     let acknowledged = SIZE * (await bench.warmUp(spec)).answers;
     const ours = async () => {
       const { perSecond, answers } = await bench.load(spec);
@@ -49,7 +49,7 @@ export const batch = {
 
 async function requireBatches(url) {
   const client = new HttpClient(url);
-  const { body } = await client.expect(200, REQUEST.method, REQUEST.path, REQUEST.body);
+  const { body } = await client.expect(200, BATCH_REQUEST.method, BATCH_REQUEST.path, BATCH_REQUEST.body);
   client.close();
   const { accepted, ids } = JSON.parse(body);
   if (accepted !== SIZE || new Set(ids).size !== SIZE) throw new Error(`a batch of ${SIZE} answers ${body}`);

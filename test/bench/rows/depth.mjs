@@ -19,7 +19,7 @@ export const depth = {
   title: 'a page at depth 1,000,000',
   async measure(bench) {
     const { url, rows } = await bench.largeTable();
-    const target = Math.min(REQUIRED_DEPTH, Math.floor((rows * 0.8) / STEP) * STEP);
+    const target = depthIn(rows);
     const app = await bench.app(url);
     const client = new HttpClient(app.url);
     try {
@@ -41,8 +41,13 @@ export const depth = {
   },
 };
 
+/** The depth to measure at, where the table is small too. */
+export function depthIn(rows) {
+  return Math.min(REQUIRED_DEPTH, Math.floor((rows * 0.8) / STEP) * STEP);
+}
+
 /** Follows `Link: rel="next"` from the first page on. @returns the address of the page at that depth, and the event before */
-async function follow(client, depth) {
+export async function follow(client, depth) {
   log(`  following Link to depth ${depth.toLocaleString('en-US')}`);
   let next = new URL(`/api/events?limit=${STEP}`, client.base);
   let last;

@@ -29,7 +29,7 @@ export const get = {
 };
 
 /** Stores events and reads each once, so that all are cached; returns their paths and the last answer. */
-async function storeAndRead(url) {
+export async function storeAndRead(url) {
   const client = new HttpClient(url);
   const paths = [];
   for (const { method, path, body } of POST_REQUESTS) {

@@ -1,7 +1,7 @@
 import { HttpClient } from '../lib/http-client.mjs';
 import { compare, takeTurns } from '../lib/measure.mjs';
 
-const LIST = { method: 'GET', path: '/api/events?limit=100' };
+export const LIST = { method: 'GET', path: '/api/events?limit=100' };
 
 export const list = {
   id: 'list',

@@ -6,7 +6,7 @@ import { compare, median, takeTurns } from '../lib/measure.mjs';
 /** Requests of one round; the scan takes so long that it runs once. */
 const REQUESTS = 50;
 
-const STATS = '/api/events/stats';
+export const STATS = '/api/events/stats';
 
 /** The statistics as they were before the counts were kept: two passes over the table. */
 const SCAN_SQL = `
