@@ -23,31 +23,44 @@ export async function startNginx(apiUrl: string): Promise<Nginx> {
   requireProgram('nginx', 'nginx-light');
   requireProgram('openssl');
   const folder = mkdtempSync(join(tmpdir(), 'eventdeck-nginx-'));
+  const removeFolder = (): void => rmSync(folder, { recursive: true, force: true });
+  try {
+    const [port, impatientPort] = [await freePort(), await freePort()];
+    prepare(folder, configuration(new URL(apiUrl).host, port, impatientPort));
+    const stop = await launch(folder, impatientPort);
+    return {
+      url: `https://127.0.0.1:${port}`,
+      impatientUrl: `https://127.0.0.1:${impatientPort}`,
+      certificate: readFileSync(join(folder, 'certificate.pem'), 'utf8'),
+      stop: () => stop().finally(removeFolder),
+    };
+  } catch (error) {
+    removeFolder();
+    throw error;
+  }
+}
+
+function prepare(folder: string, configurationText: string): void {
   mkdirSync(join(folder, 'temp'));
   createCertificate(folder);
-  const [port, impatientPort] = [await freePort(), await freePort()];
-  writeFileSync(join(folder, 'nginx.conf'), configuration(new URL(apiUrl).host, port, impatientPort));
-  const child = spawn('nginx', ['-e', 'stderr', '-p', folder, '-c', 'nginx.conf'], {
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
+  writeFileSync(join(folder, 'nginx.conf'), configurationText);
+}
+
+async function launch(folder: string, port: number): Promise<() => Promise<void>> {
+  const args = ['-e', 'stderr', '-p', folder, '-c', 'nginx.conf'];
+  const child = spawn('nginx', args, { stdio: ['ignore', 'ignore', 'pipe'] });
   const closed = new Promise<void>((resolve) => child.once('close', () => resolve()));
-  const stop = async (): Promise<void> => {
+  const stop = (): Promise<void> => {
     child.kill('SIGKILL');
-    await closed;
-    rmSync(folder, { recursive: true, force: true });
+    return closed;
   };
   try {
-    await untilListening(child, impatientPort);
+    await untilListening(child, port);
+    return stop;
   } catch (error) {
     await stop();
     throw error;
   }
-  return {
-    url: `https://127.0.0.1:${port}`,
-    impatientUrl: `https://127.0.0.1:${impatientPort}`,
-    certificate: readFileSync(join(folder, 'certificate.pem'), 'utf8'),
-    stop,
-  };
 }
 
 // One process, which a signal ends for sure. What nginx.conf says for its own nginx and Docker's network alone is left
