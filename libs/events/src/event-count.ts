@@ -1,5 +1,5 @@
-import type { ObjectLiteral, Repository, SelectQueryBuilder } from 'typeorm';
-import { COUNTS_BY_KEY, countsByMinute, isCountedByKey, isCountedByMinute } from './event-counts';
+import type { ObjectLiteral, Repository } from 'typeorm';
+import { countsBy, countsByMinute, isCountedByKey, isCountedByMinute, type CountedField } from './event-counts';
 import { applyFilter, type EventFilter } from './event-filter';
 import type { SystemEvent } from './event.entity';
 
@@ -15,15 +15,25 @@ export function countEvents(
   how: 'exact' | 'estimated',
 ): Promise<number> {
   if (how === 'estimated') return estimate(events, filter);
-  if (isCountedByKey(filter)) return sum(events, queryCounts(events, filter).select('events').getQueryAndParameters());
+  if (isCountedByKey(filter)) return sum(events, filtered(events, countsBy(fieldsOf(filter)), filter, 'events'));
   if (isCountedByMinute(filter)) return sum(events, countsByMinute(filter));
   return applyFilter(events.createQueryBuilder('event'), filter).getCount();
 }
 
-/** A query over `COUNTS_BY_KEY` for a filter of `isCountedByKey`. */
-export function queryCounts(events: Repository<SystemEvent>, filter: EventFilter): SelectQueryBuilder<ObjectLiteral> {
-  const query = events.manager.dataSource.createQueryBuilder().from<ObjectLiteral>(COUNTS_BY_KEY, 'event');
-  return applyFilter(query, filter);
+/** SQL of `columns` of those of `rows` that a filter finds, and its parameters: the same ones whatever the rows. */
+export function filtered(
+  events: Repository<SystemEvent>,
+  rows: string,
+  filter: EventFilter,
+  columns: string,
+): [sql: string, parameters: unknown[]] {
+  const query = events.manager.dataSource.createQueryBuilder().from<ObjectLiteral>(rows, 'event').select(columns);
+  return applyFilter(query, filter).getQueryAndParameters();
+}
+
+/** What counts must tell events apart by, for a filter of `isCountedByKey`. */
+export function fieldsOf({ eventTypes, sources }: EventFilter): CountedField[] {
+  return [...(eventTypes ? ['event_type' as const] : []), ...(sources ? ['source' as const] : [])];
 }
 
 async function sum(events: Repository<SystemEvent>, [sql, parameters]: [string, unknown[]]): Promise<number> {

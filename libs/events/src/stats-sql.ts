@@ -1,4 +1,4 @@
-import { COUNTS_BY_KEY, COUNTS_BY_MINUTE } from './event-counts';
+import { COUNTS_BY_MINUTE, mostFrequent, totalsBy } from './event-counts';
 
 /** Types that the statistics name, the most frequent first. */
 const MAX_TYPES = 100;
@@ -20,25 +20,26 @@ export const STATS_SQL = `
       - (SELECT count(*) FROM system_events WHERE "timestamp" > until AND "timestamp" < last_minute + interval '1 minute')
       AS events
     FROM ends
-  ), by_group AS (
-    SELECT event_type, severity, sum(events) AS events FROM ${COUNTS_BY_KEY} AS counts GROUP BY event_type, severity
+  ), deltas AS MATERIALIZED (
+    SELECT event_type, severity, sum(events) AS events FROM event_count_deltas GROUP BY event_type, severity
   ), by_type AS (
-    SELECT event_type, sum(events) AS events FROM by_group
-    GROUP BY event_type HAVING sum(events) > 0 ORDER BY events DESC, event_type LIMIT ${MAX_TYPES}
+    SELECT value AS event_type, count AS events FROM (${mostFrequent('event_type', String(MAX_TYPES), 'deltas')}) AS best
   ), by_severity AS (
-    SELECT severity, sum(events) AS events FROM by_group GROUP BY severity
+    SELECT severity, sum(events) AS events FROM (
+      SELECT severity, events FROM deltas UNION ALL SELECT severity, events FROM (${totalsBy([])}) AS totals
+    ) AS counts GROUP BY severity
   ), minutes AS (
     SELECT coalesce(sum(events), 0) AS events FROM ${COUNTS_BY_MINUTE} AS counts, ends
     WHERE minute > first_minute AND minute <= last_minute
   )
   SELECT json_build_object(
-    'total_events', (SELECT coalesce(sum(events), 0) FROM by_group),
+    'total_events', (SELECT coalesce(sum(events), 0) FROM by_severity),
     'events_by_severity', (
       SELECT json_object_agg(severity, coalesce(events, 0) ORDER BY place)
       FROM unnest(ARRAY['info', 'warning', 'error', 'critical']) WITH ORDINALITY AS known (severity, place)
       LEFT JOIN by_severity USING (severity)
     ),
-    'events_by_type', (SELECT coalesce(json_object_agg(event_type, events ORDER BY events DESC, event_type), '{}') FROM by_type),
+    'events_by_type', (SELECT coalesce(json_object_agg(event_type, events ORDER BY events DESC, event_type COLLATE "C"), '{}') FROM by_type),
     'recent_events', (SELECT edges.events + minutes.events FROM edges, minutes),
     'last_event_timestamp', (
       SELECT to_char(newest AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') FROM edges

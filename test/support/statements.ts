@@ -1,0 +1,55 @@
+import { Client } from 'pg';
+import { query } from './databases';
+
+/** A statement as the application sent it. */
+export interface SentStatement {
+  text: string;
+  values: unknown[];
+}
+
+interface Plan {
+  'Relation Name'?: string;
+  'Index Name'?: string;
+  'Actual Rows': number;
+  'Actual Loops': number;
+  'Rows Removed by Filter'?: number;
+  'Rows Removed by Index Recheck'?: number;
+  Plans?: Plan[];
+}
+
+/** What `work` makes of the application, and the statements that were sent meanwhile whose text `pattern` finds. */
+export async function recordStatements<T>(
+  pattern: RegExp,
+  work: () => Promise<T>,
+): Promise<[result: T, statements: SentStatement[]]> {
+  const sent = jest.spyOn(Client.prototype, 'query');
+  try {
+    const result = await work();
+    const statements = (sent.mock.calls as unknown[][]).map(([statement, values]) => {
+      const { text, values: own } =
+        typeof statement === 'string' ? { text: statement, values: undefined } : (statement as SentStatement);
+      return { text, values: own ?? (Array.isArray(values) ? (values as unknown[]) : []) };
+    });
+    return [result, statements.filter(({ text }) => pattern.test(text))];
+  } finally {
+    sent.mockRestore();
+  }
+}
+
+/** How many rows and index entries PostgreSQL looks at to answer a statement that changes nothing. */
+export async function rowsRead(databaseUrl: string, { text, values }: SentStatement): Promise<number> {
+  const [row] = await query<{ 'QUERY PLAN': { Plan: Plan }[] }>(
+    databaseUrl,
+    `EXPLAIN (ANALYZE, TIMING off, FORMAT JSON) ${text}`,
+    values,
+  );
+  return (row?.['QUERY PLAN'] ?? []).reduce((sum, { Plan: plan }) => sum + readBy(plan), 0);
+}
+
+function readBy(plan: Plan): number {
+  const below = (plan.Plans ?? []).reduce((sum, child) => sum + readBy(child), 0);
+  if (plan['Relation Name'] === undefined && plan['Index Name'] === undefined) return below;
+  const seen =
+    plan['Actual Rows'] + (plan['Rows Removed by Filter'] ?? 0) + (plan['Rows Removed by Index Recheck'] ?? 0);
+  return below + seen * plan['Actual Loops'];
+}
