@@ -1,10 +1,12 @@
 import type { OpenAPIObject, ReferenceObject, ResponseObject, SchemaObject } from '@nestjs/swagger';
 import { send } from '../support/http';
-import { requestRaw } from '../support/raw-http';
+import { requestRaw, type RawAnswer } from '../support/raw-http';
 import { startApp, type TestApp } from '../support/test-app';
 
 /** Where a proxy may show the service, cutting this off before it asks. */
 const PREFIX = '/tools/eventdeck';
+
+const PROBLEM = 'application/problem+json; charset=utf-8';
 
 const PAGES = ['/docs', '/docs/', '/api/docs', '/api/docs/', '/redoc', '/redoc/'];
 
@@ -79,6 +81,26 @@ describe('the documentation', () => {
       // Not by fetch: with `If-None-Match` it asks for a fresh copy (`Cache-Control: no-cache`).
       const again = await requestRaw(api.url, 'GET', path, [`If-None-Match: ${first.headers.get('etag')}`]);
       expect([again.status, again.body]).toEqual([304, '']);
+    },
+  );
+
+  it.each(['/docs/swagger-ui.css', '/redoc/redoc.standalone.js'])(
+    'sends parts of %s, and says so of none',
+    async (path) => {
+      const ask = (...lines: string[]): Promise<RawAnswer> => requestRaw(api.url, 'GET', path, lines);
+      const part = await ask('Range: bytes=0-9');
+      expect([part.status, part.body.length]).toEqual([206, 10]);
+      const size = part.headers['content-range']?.split('/')[1] ?? '';
+      for (const [status, title, line] of [
+        [416, 'Range Not Satisfiable', `Range: bytes=${size}-`],
+        [412, 'Precondition Failed', 'If-Match: "another"'],
+        [412, 'Precondition Failed', 'If-Unmodified-Since: Thu, 01 Jan 1970 00:00:00 GMT'],
+      ] as const) {
+        const { headers, body, ...answer } = await ask(line);
+        expect([line, answer.status, headers['content-type']]).toEqual([line, status, PROBLEM]);
+        expect(JSON.parse(body)).toMatchObject({ status, title, instance: path, request_id: headers['x-request-id'] });
+        expect(headers['content-range']).toBe(status === 416 ? `bytes */${size}` : undefined);
+      }
     },
   );
 

@@ -1,5 +1,7 @@
+import { METHODS } from 'node:http';
 import { countEvents, createEvent, EVENT, expectInvalid, expectProblem, startEmptyApp } from '../support/events';
 import { send } from '../support/http';
+import { requestRaw, sendRaw } from '../support/raw-http';
 import type { TestApp } from '../support/test-app';
 
 /** Text that would do harm where it were not escaped. */
@@ -115,6 +117,44 @@ describe('errors', () => {
       }
       expect(await countEvents(api)).toBe(1);
     });
+  });
+
+  it.each([
+    ['/api/events', 'DELETE, GET, HEAD, POST'],
+    ['/api/events/batch', 'DELETE, GET, HEAD, PATCH, POST, PUT'],
+    ['/api/events/5', 'DELETE, GET, HEAD, PATCH, PUT'],
+    ['/docs', 'GET, HEAD'],
+    ['/openapi.json', 'GET, HEAD'],
+    ['/health/live', 'GET, HEAD'],
+  ])('answers 405 at %s to every other method that there is', async (place, allow) => {
+    const others = METHODS.filter((method) => method !== 'CONNECT' && !allow.split(', ').includes(method));
+    expect(others).toEqual(
+      expect.arrayContaining(['PROPFIND', 'MKCOL', 'LOCK', 'REPORT', 'PURGE', 'M-SEARCH', 'TRACE']),
+    );
+    for (const method of others) {
+      const { status, headers, body } = await requestRaw(api.url, method, place);
+      expect([method, status]).toEqual([method, 405]);
+      expect(headers['content-type']).toMatch(/^application\/problem\+json/);
+      expect(allow.split(', ')).toEqual(expect.arrayContaining(headers.allow?.split(', ') ?? ['none']));
+      expect(JSON.parse(body)).toMatchObject({ status: 405, title: 'Method Not Allowed', instance: place });
+      expect((await requestRaw(api.url, method, '/nothing/here')).status).toBe(404);
+    }
+  });
+
+  it.each(['x', '200-ok', 'x=100'])('answers 417 to Expect: %s, and stores nothing', async (expectation) => {
+    const body = JSON.stringify(EVENT);
+    const lines = [`Expect: ${expectation}`, 'Content-Type: application/json', `Content-Length: ${body.length}`];
+    const head = ['POST /api/events HTTP/1.1', 'Host: localhost', 'Connection: close', ...lines].join('\r\n');
+    const answer = await sendRaw(api.url, `${head}\r\n\r\n${body}`);
+    expect([answer.status, answer.headers['content-type']]).toEqual([417, 'application/problem+json; charset=utf-8']);
+    expect(answer.headers['x-content-type-options']).toBe('nosniff');
+    expect(JSON.parse(answer.body)).toMatchObject({
+      status: 417,
+      title: 'Expectation Failed',
+      instance: '/api/events',
+      request_id: answer.headers['x-request-id'],
+    });
+    expect(await countEvents(api)).toBe(1);
   });
 
   it.each([

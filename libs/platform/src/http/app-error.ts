@@ -9,6 +9,8 @@ export type ErrorKind =
   | 'precondition_failed'
   | 'payload_too_large'
   | 'unsupported_media_type'
+  | 'range_not_satisfiable'
+  | 'expectation_failed'
   | 'misdirected'
   | 'invalid'
   | 'rate_limited'

@@ -84,8 +84,12 @@ export function createHttpAdapter(config: HttpConfig, logger: Logger): HttpAdapt
     },
     clientErrorHandler: answerBrokenRequest,
   });
-  adapter.getInstance<FastifyInstance>().setErrorHandler((error, request, reply) => {
-    sendProblem(toAppError(error), request, reply);
+  const server = adapter.getInstance<FastifyInstance>();
+  server.setErrorHandler((error, request, reply) => sendProblem(toAppError(error), request, reply));
+  // Node would answer itself, with nothing but the status.
+  server.server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => {
+    request.refusal = new AppError('expectation_failed', 'Send no Expect header, or Expect: 100-continue.');
+    server.routing(request, response);
   });
   return adapter;
 }

@@ -72,7 +72,7 @@ export async function configureHttp(app: NestFastifyApplication, config: HttpCon
   if (config.corsOrigins.length > 0) server.addHook('onRequest', answerPreflight);
   if (config.rateLimitPerMinute > 0) await limitRate(server, config.rateLimitPerMinute);
   if (config.apiToken !== undefined) server.addHook('onRequest', requireToken(config.apiToken));
-  server.addHook('onRequest', refuseBrokenTargets);
+  server.addHook('onRequest', refuseBrokenRequests);
   await server.register(fastifyCompress, {
     threshold: COMPRESSION_THRESHOLD,
     customTypes: COMPRESSIBLE,
@@ -108,14 +108,13 @@ function answerPreflight({ method }: FastifyRequest, reply: FastifyReply, done: 
 }
 
 // Before a body is read, or its type judged.
-function refuseBrokenTargets(request: FastifyRequest, _reply: FastifyReply, done: HookHandlerDoneFunction): void {
-  const { url, is404 } = request;
+function refuseBrokenRequests(request: FastifyRequest, _reply: FastifyReply, done: HookHandlerDoneFunction): void {
+  const { url, is404, raw } = request;
   const start = url.indexOf('?');
-  if (start !== -1 && !isPercentEncoded(url.slice(start))) {
+  if (raw.refusal) done(raw.refusal);
+  else if (start !== -1 && !isPercentEncoded(url.slice(start))) {
     done(new AppError('malformed', 'The query is not percent-encoded UTF-8.'));
-  } else {
-    done(is404 ? new AppError('not_found', 'There is nothing at this path.') : undefined);
-  }
+  } else done(is404 ? new AppError('not_found', 'There is nothing at this path.') : undefined);
 }
 
 // The parser of queries would take a broken escape for text, and a filter by it would silently match nothing.

@@ -1,7 +1,9 @@
+import { METHODS } from 'node:http';
 import type { FastifyInstance, HTTPMethods } from 'fastify';
 import { AppError } from './app-error';
 
-const METHODS: HTTPMethods[] = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE'];
+/** Every method that Node reads, those of WebDAV among them; CONNECT never becomes a request. */
+const REFUSABLE = METHODS.filter((method): method is HTTPMethods => method !== 'CONNECT');
 
 /**
  * Watches the routes that are registered from now on. The function it returns, called after the last of them, answers
@@ -21,12 +23,14 @@ export function watchMethods(server: FastifyInstance): () => void {
   });
   return () => {
     watching = false;
+    const known = new Set<string>(server.supportedMethods);
+    for (const method of REFUSABLE) if (!known.has(method)) server.addHttpMethod(method);
     for (const [url, allowed] of methodsOf) refuseOthers(server, url, allowed);
   };
 }
 
 function refuseOthers(server: FastifyInstance, url: string, allowed: ReadonlySet<string>): void {
-  const refused = METHODS.filter((method) => !allowed.has(method));
+  const refused = REFUSABLE.filter((method) => !allowed.has(method));
   if (refused.length === 0) return;
   const allow = [...allowed].sort().join(', ');
   const refuse = (): never => {

@@ -38,7 +38,7 @@ export function toAppError(exception: unknown): AppError {
   const status = statusOfForeign(exception);
   return status === undefined
     ? new AppError('internal', 'Something went wrong here; the log has more.', { cause: exception })
-    : new AppError(...describeStatus(status), { cause: exception });
+    : new AppError(...describeStatus(status), { cause: exception, headers: headersOfForeign(exception) });
 }
 
 function isHealthReport(exception: unknown): exception is HttpException {
@@ -54,16 +54,27 @@ function statusOfForeign(exception: unknown): number | undefined {
   return typeof statusCode === 'number' ? statusCode : undefined;
 }
 
+// Where a file ends, of whom asks for what lies beyond (RFC 9110, section 15.5.17).
+function headersOfForeign(exception: unknown): Record<string, string> {
+  const { headers } = exception as { headers?: Record<string, unknown> };
+  const range = headers?.['Content-Range'];
+  return typeof range === 'string' ? { 'content-range': range } : {};
+}
+
 function describeStatus(status: number): [ErrorKind, string] {
   switch (status) {
     case 400:
       return ['malformed', 'The request cannot be read.'];
     case 404:
       return ['not_found', 'There is nothing at this path.'];
+    case 412:
+      return ['precondition_failed', 'It is not, or no longer, what the conditions of the request ask for.'];
     case 413:
       return ['payload_too_large', 'The request body is too large.'];
     case 415:
       return ['unsupported_media_type', 'Send the request body with Content-Type: application/json.'];
+    case 416:
+      return ['range_not_satisfiable', 'The range of the request lies beyond the end.'];
     case 503:
       return ['unavailable', 'The service is not available at the moment; try again.'];
     default:

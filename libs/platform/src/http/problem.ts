@@ -86,6 +86,10 @@ export function statusOf(kind: ErrorKind): number {
       return 413;
     case 'unsupported_media_type':
       return 415;
+    case 'range_not_satisfiable':
+      return 416;
+    case 'expectation_failed':
+      return 417;
     case 'misdirected':
       return 421;
     case 'invalid':

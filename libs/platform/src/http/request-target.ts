@@ -1,9 +1,12 @@
 import type { IncomingMessage } from 'node:http';
+import type { AppError } from './app-error';
 
 declare module 'node:http' {
   interface IncomingMessage {
     /** The request target as it came; `url` is the path in it. */
     originalUrl?: string;
+    /** What it is refused for already, before any hook has seen it. */
+    refusal?: AppError;
   }
 }
 
@@ -17,7 +20,8 @@ const ABSOLUTE = /^https?:\/\/(?:[^/?#@]*@)?([^/?#]*)/i;
  * The path and query of a request's target. Without it the router would take `*api/events` for a path, and hooks and
  * logs a host for a part of one.
  */
-export function pathOfTarget({ url = '' }: IncomingMessage): string {
+export function pathOfTarget({ url = '', refusal }: IncomingMessage): string {
+  if (refusal) return UNKNOWN_PATH;
   if (url.startsWith('/')) return url;
   const [start] = ABSOLUTE.exec(url) ?? [];
   if (start === undefined) return UNKNOWN_PATH;
