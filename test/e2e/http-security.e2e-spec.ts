@@ -19,7 +19,8 @@ describe('every answer', () => {
     [200, 'GET', '/api/events', bearer(TOKEN)],
     [200, 'GET', '/health', {}],
     [200, 'GET', '/docs', {}],
-    [400, 'GET', '/%zz', {}],
+    [400, 'GET', '/%zz', bearer(TOKEN)],
+    [400, 'GET', '/docs/%zz', bearer(TOKEN)],
     [401, 'GET', '/api/events', {}],
     [404, 'GET', '/api/events/999', bearer(TOKEN)],
     [404, 'GET', '/nothing/here', bearer(TOKEN)],
@@ -132,6 +133,8 @@ describe('with API_TOKEN', () => {
     ['GET', '/api/events/type/deployment'],
     ['GET', '/api/db/health'],
     ['GET', '/nothing/here'],
+    ['GET', '/%zz'],
+    ['GET', '/docs/%zz'],
     ['GET', '/healthy'],
     ['PUT', '/api/events'],
   ])('%s %s wants the token', async (method, path) => {

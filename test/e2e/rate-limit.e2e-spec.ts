@@ -1,4 +1,5 @@
 import { expectProblem } from '../support/events';
+import { requestRaw } from '../support/raw-http';
 import { send, type Answer } from '../support/http';
 import { startApp, type TestApp } from '../support/test-app';
 
@@ -38,6 +39,37 @@ describe('RATE_LIMIT_PER_MINUTE', () => {
       expect(await statuses(path, ...Array.from({ length: 5 }, () => undefined))).toEqual([200, 200, 200, 200, 200]);
     }
     expect(await api.sql(`SELECT FROM system_events WHERE event_type = 'deployment'`)).toEqual([]);
+  });
+
+  it('counts what is no path, and preflights, whatever they are for', async () => {
+    api = await startApp({ RATE_LIMIT_PER_MINUTE: '20', CORS_ORIGINS: 'https://deck.example' });
+    const preflight = {
+      origin: 'https://deck.example',
+      'access-control-request-method': 'POST',
+    };
+    const broken = ['/%', '/api/events/%ff', '/health/live/%zz', '/docs/%c0%af', '/api/events?q=%zz'];
+    for (let round = 0; round < 2; round++) {
+      expect(await Promise.all(broken.map(async (path) => (await ask(path)).status))).toEqual(broken.map(() => 400));
+      for (const path of ['/api/events', '/health/nothing', '/nothing', '/', '/docs']) {
+        const { status, headers } = await send('OPTIONS', api.url + path, { headers: preflight });
+        expect([path, status, headers.get('access-control-max-age')]).toEqual([path, 204, '600']);
+      }
+    }
+    for (const path of [...broken, '/%', '/api/events']) expectProblem(await ask(path), 429);
+    for (const path of ['/api/events', '/nothing', '/']) {
+      const answer = await send('OPTIONS', api.url + path, { headers: preflight });
+      expectProblem(answer, 429);
+      // So that a page learns why.
+      expect(answer.headers.get('access-control-allow-origin')).toBe('https://deck.example');
+    }
+    const { status } = await requestRaw(api.url, 'GET', '*');
+    expect(status).toBe(429);
+    expect((await requestRaw(api.url, 'GET', '/', ['Expect: wonders'])).status).toBe(429);
+  });
+
+  it('counts what is no path by the address that a trusted proxy names', async () => {
+    api = await startApp({ RATE_LIMIT_PER_MINUTE: '2', TRUST_PROXY: 'loopback' });
+    expect(await statuses('/%zz', '192.0.2.1', '192.0.2.1', '192.0.2.1', '192.0.2.2')).toEqual([400, 400, 429, 400]);
   });
 
   it('counts each address behind a trusted proxy by itself', async () => {

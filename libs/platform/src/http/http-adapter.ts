@@ -11,7 +11,6 @@ import { JsonText, sendJsonText } from './json-text';
 import { problemHeaders, statusOf, toProblem } from './problem';
 import { sendProblem, toAppError } from './problem.filter';
 import { pathOfTarget } from './request-target';
-import { SECURITY_HEADERS } from './security-headers';
 
 /** Bytes of a JSON body; more is 413. */
 export const MAX_BODY_BYTES = 1024 * 1024;
@@ -78,9 +77,10 @@ export function createHttpAdapter(config: HttpConfig, logger: Logger): HttpAdapt
     genReqId: requestId,
     return503OnClosing: false,
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: MAX_PARAMETER_LENGTH },
-    frameworkErrors: (error: Error, request: FastifyRequest, reply: FastifyReply) => {
-      void reply.headers(SECURITY_HEADERS).header('x-request-id', request.id);
-      sendProblem(toAppError(error), request, reply);
+    // What the router cannot read goes round again, through every hook: limits and the token hold for it too.
+    frameworkErrors: (error: Error, { raw, server }: FastifyRequest, reply: FastifyReply) => {
+      raw.refusal = toAppError(error);
+      server.routing(raw, reply.raw);
     },
     clientErrorHandler: answerBrokenRequest,
   });

@@ -28,6 +28,9 @@ const EXPOSED_HEADERS = [
   'Idempotent-Replayed',
 ];
 
+/** Seconds for which a browser may remember what a preflight said. */
+const PREFLIGHT_SECONDS = 600;
+
 /** Answers smaller than this many bytes are not worth compressing. */
 const COMPRESSION_THRESHOLD = 1024;
 
@@ -63,14 +66,16 @@ export async function configureHttp(app: NestFastifyApplication, config: HttpCon
       origin: config.corsOrigins.includes('*') ? '*' : config.corsOrigins,
       methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
       exposedHeaders: EXPOSED_HEADERS,
+      // A preflight counts as a request where there is a rate limit: browsers should not repeat it each time.
+      maxAge: PREFLIGHT_SECONDS,
       // Nest runs the plugin before every hook from here; what it answered itself would be judged by none of them.
       preflightContinue: true,
       // An OPTIONS that is no preflight is answered like one; the plugin would send its own plain 400.
       strictPreflight: false,
     });
   }
-  if (config.corsOrigins.length > 0) server.addHook('onRequest', answerPreflight);
   if (config.rateLimitPerMinute > 0) await limitRate(server, config.rateLimitPerMinute);
+  if (config.corsOrigins.length > 0) server.addHook('onRequest', answerPreflight);
   if (config.apiToken !== undefined) server.addHook('onRequest', requireToken(config.apiToken));
   server.addHook('onRequest', refuseBrokenRequests);
   await server.register(fastifyCompress, {
