@@ -17,7 +17,7 @@ interface KindDocumentation {
 const KINDS: Partial<Record<ErrorKind, KindDocumentation>> = {
   malformed: {
     description:
-      'The request cannot be read: its body is no JSON, no UTF-8 or holds a lone surrogate, or its path is not percent-encoded well.',
+      'The request cannot be read: its body is no JSON, no UTF-8 or holds a lone surrogate, or its path or query is not percent-encoded well.',
     example: new AppError('malformed', 'The request body is not valid JSON.'),
   },
   unauthorized: {

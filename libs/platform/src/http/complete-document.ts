@@ -8,12 +8,15 @@ import type {
   ResponseObject,
   SchemaObject,
 } from '@nestjs/swagger';
-import type { ErrorKind } from './app-error';
+import { AppError, type ErrorKind } from './app-error';
 import { isOpen, isProbe } from './authentication';
 import { problemResponse } from './api-problems';
 import { PROBLEM_MEDIA_TYPE, statusOf, type Problem } from './problem';
 
 const METHODS = ['get', 'post', 'put', 'patch', 'delete'] as const;
+
+/** Any operation may be asked with a query that nobody can read. */
+const WRONG_QUERY = new AppError('malformed', 'The query is not percent-encoded UTF-8.');
 
 type Schemas = Record<string, SchemaObject | ReferenceObject>;
 
@@ -39,12 +42,16 @@ function completeOperation(operation: OperationObject, path: string, schemas: Sc
     moveExamples(parameter);
   }
   if (isOpen(path)) operation.security = [];
-  const common: ErrorKind[] = [
+  const common: (ErrorKind | AppError)[] = [
+    WRONG_QUERY,
     ...(isOpen(path) ? [] : ['unauthorized' as const]),
     ...(isProbe(path) ? [] : ['rate_limited' as const]),
     'internal',
   ];
-  for (const kind of common) operation.responses[statusOf(kind)] ??= problemResponse(kind);
+  for (const problem of common) {
+    const kind = typeof problem === 'string' ? problem : problem.kind;
+    operation.responses[statusOf(kind)] ??= problemResponse(problem);
+  }
   for (const { body, isRequest } of bodiesOf(operation)) {
     if (isRequest) refuseUnknownFields(body, schemas);
     if (body.schema && body.example === undefined && !body.examples) body.example = exampleOf(body.schema, schemas);
