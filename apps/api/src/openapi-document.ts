@@ -32,7 +32,7 @@ export function createDocument(app: NestFastifyApplication, version: string): Op
     .addTag('events', 'Store, find, change and count events.')
     .addTag('health', 'Probes for machines, reports for people.')
     .addTag('service', 'Where things are.')
-    .addBearerAuth({ type: 'http', scheme: 'bearer', description: 'The `API_TOKEN`, where one is set.' }, 'token')
+    .addSecurity('token', { type: 'http', scheme: 'bearer', description: 'The `API_TOKEN`, where one is set.' })
     // Either nothing or the token: the document cannot know whether one is set.
     .addSecurityRequirements({})
     .addSecurityRequirements('token');

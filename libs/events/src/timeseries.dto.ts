@@ -53,13 +53,11 @@ export class SeriesDto {
       type: 'array',
       minItems: 2,
       maxItems: 2,
-      items: {
-        oneOf: [
-          { type: 'string', format: 'date-time' },
-          { type: 'integer', minimum: 0 },
-        ],
-      },
-    },
+      prefixItems: [
+        { type: 'string', format: 'date-time' },
+        { type: 'integer', minimum: 0 },
+      ],
+    } as never,
     description: 'The start of each bucket and its events, the oldest first; none is missing, 0 included.',
     example: [
       ['2026-01-31T09:00:00Z', 12],
