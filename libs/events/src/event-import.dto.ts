@@ -1,8 +1,34 @@
 import { ApiProperty, ApiSchema, OmitType } from '@nestjs/swagger';
 import { RejectedEventDto } from './event-batch.dto';
+import { CreateEventDto } from './events.dto';
 
 /** Rejected events that an answer describes. */
 export const MAX_IMPORT_ERRORS = 100;
+
+/** An event of a file: one to store, or one as an export has it. For the document only, the reader has rules of its own. */
+@ApiSchema({ name: 'ImportEvent' })
+export class ImportEventDto extends CreateEventDto {
+  @ApiProperty({ type: 'integer', format: 'int64', required: false, description: 'Ignored.', example: 42 })
+  id?: number;
+
+  @ApiProperty({
+    type: 'string',
+    format: 'date-time',
+    required: false,
+    description: 'Ignored.',
+    example: '2026-01-31T09:30:00.123Z',
+  })
+  created_at?: string;
+
+  @ApiProperty({
+    type: 'string',
+    format: 'date-time',
+    required: false,
+    description: 'Ignored.',
+    example: '2026-01-31T09:30:00.123Z',
+  })
+  updated_at?: string;
+}
 
 /** An event of a file that was not stored. */
 @ApiSchema({ name: 'RejectedImport' })

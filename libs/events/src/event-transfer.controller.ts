@@ -1,5 +1,5 @@
 import { Controller, Get, Header, HttpCode, Post, Query, StreamableFile } from '@nestjs/common';
-import { ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagger';
+import { ApiExtraModels, ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagger';
 import {
   ApiProblems,
   NoQuery,
@@ -10,12 +10,13 @@ import {
 } from '@app/platform';
 import { ExportEventsQueryDto } from './event-export.dto';
 import { EventExportService } from './event-export.service';
-import { ImportResultDto } from './event-import.dto';
+import { ImportEventDto, ImportResultDto } from './event-import.dto';
 import { EventImportService } from './event-import.service';
 import * as docs from './event-transfer.openapi';
 
 /** Events as files: out and in again. */
 @ApiTags('events')
+@ApiExtraModels(ImportEventDto)
 @Controller('api/events')
 export class EventTransferController {
   constructor(
