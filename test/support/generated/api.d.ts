@@ -197,7 +197,7 @@ export interface paths {
         put?: never;
         /**
          * Upload events
-         * @description Reads what an export writes, and files that are made by hand: `id`, `created_at` and `updated_at` are ignored, every other field is as for storing one event. The file may be of any size, one event in it up to 1 MiB. It is stored as it arrives, 500 events at a time: what is wrong with one event rejects that one only, and where the file itself is broken what stood before stays imported, and the error says how much that was. CSV has a header with the columns in any order, at least `event_type`, `severity` and `message`; one apostrophe in front of a text is taken away. Sending the same file twice stores its events twice.
+         * @description Reads what an export writes, and files that are made by hand: `id`, `created_at` and `updated_at` are ignored, every other field is as for storing one event. The file may be of any size, one event in it up to 1 MiB. It is stored as it arrives, 500 events at a time: what is wrong with one event rejects that one only, and where the file itself is broken what stood before stays imported, and the error says how much that was. When the first 10,000 events are all refused, nothing more is read: a 422 lists the first of them, each with its line in `detail` and its place among the events in `pointer`. CSV has a header with the columns in any order, at least `event_type`, `severity` and `message`; one apostrophe in front of a text is taken away. Sending the same file twice stores its events twice.
          */
         post: operations["importEvents"];
         delete?: never;
@@ -391,7 +391,9 @@ export interface components {
              */
             message: string;
             /**
-             * @description Anything else, as JSON: at most 32 levels and 256 KiB.
+             * @description Anything else, as JSON: at most 32 levels and 256 KiB. Numbers are doubles (IEEE 754): integers of 2^53 and
+             *     beyond and what is too large or too small for a double are refused, digits beyond its 17 rounded, and -0 becomes 0. Of a
+             *     name that stands twice the last value counts.
              * @example {
              *       "version": "1.4.2",
              *       "commit": "9fceb02",
@@ -531,7 +533,9 @@ export interface components {
              */
             message?: string;
             /**
-             * @description Anything else, as JSON: at most 32 levels and 256 KiB; replaced as a whole.
+             * @description Anything else, as JSON: at most 32 levels and 256 KiB. Numbers are doubles (IEEE 754): integers of 2^53 and
+             *     beyond and what is too large or too small for a double are refused, digits beyond its 17 rounded, and -0 becomes 0. Of a
+             *     name that stands twice the last value counts. Replaced as a whole.
              * @example {
              *       "version": "1.4.2",
              *       "commit": "9fceb02",
@@ -620,7 +624,10 @@ export interface components {
              *       ]
              *     ]
              */
-            points: (string | number)[][];
+            points: [
+                string,
+                number
+            ][];
             /**
              * @description All events of the series.
              * @example 12
@@ -694,6 +701,65 @@ export interface components {
              *     ]
              */
             source: components["schemas"]["FacetValue"][];
+        };
+        ImportEvent: {
+            /**
+             * @description What kind of thing happened.
+             * @example deployment
+             */
+            event_type: string;
+            /**
+             * @description How bad it is.
+             * @example info
+             */
+            severity: components["schemas"]["Severity"];
+            /**
+             * @description What happened, for a human.
+             * @example api 1.4.2 is live
+             */
+            message: string;
+            /**
+             * @description Anything else, as JSON: at most 32 levels and 256 KiB. Numbers are doubles (IEEE 754): integers of 2^53 and
+             *     beyond and what is too large or too small for a double are refused, digits beyond its 17 rounded, and -0 becomes 0. Of a
+             *     name that stands twice the last value counts.
+             * @example {
+             *       "version": "1.4.2",
+             *       "commit": "9fceb02",
+             *       "duration_ms": 4210
+             *     }
+             */
+            details?: {
+                [key: string]: unknown;
+            } | null;
+            /**
+             * @description Which service it happened to.
+             * @example api
+             */
+            source?: string | null;
+            /**
+             * Format: date-time
+             * @description When it happened (RFC 3339, from 1970 to one day ahead); the time of storing when absent.
+             * @example 2026-01-31T09:30:00.000Z
+             */
+            timestamp?: string;
+            /**
+             * Format: int64
+             * @description Ignored.
+             * @example 42
+             */
+            id?: number;
+            /**
+             * Format: date-time
+             * @description Ignored.
+             * @example 2026-01-31T09:30:00.123Z
+             */
+            created_at?: string;
+            /**
+             * Format: date-time
+             * @description Ignored.
+             * @example 2026-01-31T09:30:00.123Z
+             */
+            updated_at?: string;
         };
         RejectedImport: {
             /**
@@ -1026,6 +1092,25 @@ export interface operations {
                     "application/json": components["schemas"]["ServiceIndex"];
                 };
             };
+            /** @description The request cannot be read: its body is no JSON, no UTF-8 or holds a lone surrogate, or its path or query is not percent-encoded well. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Bad Request",
+                     *       "status": 400,
+                     *       "detail": "The query is not percent-encoded UTF-8.",
+                     *       "instance": "/",
+                     *       "request_id": "0f4a7c7e-2f0e-4bd7-9a57-55a5f2b9e0ab"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Too many requests from this address. */
             429: {
                 headers: {
@@ -1088,10 +1173,12 @@ export interface operations {
                 source?: string[];
                 /** @description Only events whose message holds these words, in any case; names such as `pg-node_7` are found whole and by their parts. `"…"` is a phrase, `-` in front excludes, `or` is either. At least one letter or digit. Names and phrases are found among the first 16,383 words of a message, and where none of their words occurs more than 256 times. */
                 q?: string;
-                /** @description Only events whose `details` hold a value: `details.http.status=500` finds the number 500 and the text "500" there, by itself or as one of a list. A path has up to 32 steps, a value up to 1000 characters; up to 20 paths (all of them), each up to 100 times (any of its values). */
+                /** @description Only events whose `details` hold a value: `details[http.status]=504`, or `details.http.status=504`, finds the number 504 and the text "504" there, by itself or as one of a list. A key that has a dot in it (or begins with a quote, or is empty) stands in quotes, a quote inside it doubled: `details["service.name"]=api`. A path has up to 32 steps, a value up to 1000 characters; up to 20 paths (all of them), each up to 100 times (any of its values). */
                 details?: {
                     [key: string]: string;
                 };
+                /** @description The same condition as a text, for clients that cannot send `details`: `detail=http.status=504`, a path, `=` and the value. May repeat, up to 100 times: all of the paths, any of the values of one path. A key with `=` in it stands in quotes too. */
+                detail?: string[];
                 /** @description How many events at most. */
                 limit?: number;
                 /** @description How many events to pass over; slow when large: follow `Link` instead. */
@@ -1139,6 +1226,25 @@ export interface operations {
                      *     ]
                      */
                     "application/json": components["schemas"]["Event"][];
+                };
+            };
+            /** @description The request cannot be read: its body is no JSON, no UTF-8 or holds a lone surrogate, or its path or query is not percent-encoded well. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Bad Request",
+                     *       "status": 400,
+                     *       "detail": "The query is not percent-encoded UTF-8.",
+                     *       "instance": "/api/events",
+                     *       "request_id": "0f4a7c7e-2f0e-4bd7-9a57-55a5f2b9e0ab"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The service wants a token and the request has none, or another. */
@@ -1263,7 +1369,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description A text of your own for this request, 1 to 255 printable ASCII characters, such as a UUID. Sent again within 24 hours with the same body it gives the first answer again and stores nothing. */
+                /** @description A text of your own for this request, 1 to 255 printable ASCII characters, such as a UUID. Sent again within 24 hours with the same body and query it gives the first answer again and stores nothing; with another body or query it is a 422. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -1307,7 +1413,7 @@ export interface operations {
                     "application/json": components["schemas"]["Event"];
                 };
             };
-            /** @description The request cannot be read: its body is no JSON, no UTF-8 or holds a lone surrogate, or its path is not percent-encoded well. */
+            /** @description The request cannot be read: its body is no JSON, no UTF-8 or holds a lone surrogate, or its path or query is not percent-encoded well. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -1518,10 +1624,12 @@ export interface operations {
                 source?: string[];
                 /** @description Only events whose message holds these words, in any case; names such as `pg-node_7` are found whole and by their parts. `"…"` is a phrase, `-` in front excludes, `or` is either. At least one letter or digit. Names and phrases are found among the first 16,383 words of a message, and where none of their words occurs more than 256 times. */
                 q?: string;
-                /** @description Only events whose `details` hold a value: `details.http.status=500` finds the number 500 and the text "500" there, by itself or as one of a list. A path has up to 32 steps, a value up to 1000 characters; up to 20 paths (all of them), each up to 100 times (any of its values). */
+                /** @description Only events whose `details` hold a value: `details[http.status]=504`, or `details.http.status=504`, finds the number 504 and the text "504" there, by itself or as one of a list. A key that has a dot in it (or begins with a quote, or is empty) stands in quotes, a quote inside it doubled: `details["service.name"]=api`. A path has up to 32 steps, a value up to 1000 characters; up to 20 paths (all of them), each up to 100 times (any of its values). */
                 details?: {
                     [key: string]: string;
                 };
+                /** @description The same condition as a text, for clients that cannot send `details`: `detail=http.status=504`, a path, `=` and the value. May repeat, up to 100 times: all of the paths, any of the values of one path. A key with `=` in it stands in quotes too. */
+                detail?: string[];
                 /** @description Delete nothing, only count what would be deleted. */
                 dry_run?: boolean;
             };
@@ -1545,7 +1653,7 @@ export interface operations {
                     "application/json": components["schemas"]["Deletion"];
                 };
             };
-            /** @description The request cannot be read: its body is no JSON, no UTF-8 or holds a lone surrogate, or its path is not percent-encoded well. */
+            /** @description The request cannot be read: its body is no JSON, no UTF-8 or holds a lone surrogate, or its path or query is not percent-encoded well. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -1637,12 +1745,12 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Unprocessable Entity",
                      *       "status": 422,
-                     *       "detail": "The request is not valid: at least one filter is required: since, until, event_type, severity, min_severity, source, q, details.<path>",
+                     *       "detail": "The request is not valid: at least one filter is required: since, until, event_type, severity, min_severity, source, q, details[<path>], detail",
                      *       "instance": "/api/events",
                      *       "request_id": "0f4a7c7e-2f0e-4bd7-9a57-55a5f2b9e0ab",
                      *       "errors": [
                      *         {
-                     *           "detail": "at least one filter is required: since, until, event_type, severity, min_severity, source, q, details.<path>",
+                     *           "detail": "at least one filter is required: since, until, event_type, severity, min_severity, source, q, details[<path>], detail",
                      *           "parameter": "since"
                      *         }
                      *       ]
@@ -1753,6 +1861,25 @@ export interface operations {
                      *     }
                      */
                     "application/json": components["schemas"]["EventStats"];
+                };
+            };
+            /** @description The request cannot be read: its body is no JSON, no UTF-8 or holds a lone surrogate, or its path or query is not percent-encoded well. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Bad Request",
+                     *       "status": 400,
+                     *       "detail": "The query is not percent-encoded UTF-8.",
+                     *       "instance": "/api/events/stats",
+                     *       "request_id": "0f4a7c7e-2f0e-4bd7-9a57-55a5f2b9e0ab"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The service wants a token and the request has none, or another. */
@@ -1922,7 +2049,7 @@ export interface operations {
                     "application/json": components["schemas"]["Event"][];
                 };
             };
-            /** @description The request cannot be read: its body is no JSON, no UTF-8 or holds a lone surrogate, or its path is not percent-encoded well. */
+            /** @description The request cannot be read: its body is no JSON, no UTF-8 or holds a lone surrogate, or its path or query is not percent-encoded well. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -2111,7 +2238,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description The request cannot be read: its body is no JSON, no UTF-8 or holds a lone surrogate, or its path is not percent-encoded well. */
+            /** @description The request cannot be read: its body is no JSON, no UTF-8 or holds a lone surrogate, or its path or query is not percent-encoded well. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -2314,7 +2441,7 @@ export interface operations {
                     "application/json": components["schemas"]["Event"];
                 };
             };
-            /** @description The request cannot be read: its body is no JSON, no UTF-8 or holds a lone surrogate, or its path is not percent-encoded well. */
+            /** @description The request cannot be read: its body is no JSON, no UTF-8 or holds a lone surrogate, or its path or query is not percent-encoded well. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -2549,7 +2676,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description The request cannot be read: its body is no JSON, no UTF-8 or holds a lone surrogate, or its path is not percent-encoded well. */
+            /** @description The request cannot be read: its body is no JSON, no UTF-8 or holds a lone surrogate, or its path or query is not percent-encoded well. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -2809,7 +2936,7 @@ export interface operations {
                     "application/json": components["schemas"]["Event"];
                 };
             };
-            /** @description The request cannot be read: its body is no JSON, no UTF-8 or holds a lone surrogate, or its path is not percent-encoded well. */
+            /** @description The request cannot be read: its body is no JSON, no UTF-8 or holds a lone surrogate, or its path or query is not percent-encoded well. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -3029,7 +3156,7 @@ export interface operations {
                 atomic?: boolean;
             };
             header?: {
-                /** @description A text of your own for this request, 1 to 255 printable ASCII characters, such as a UUID. Sent again within 24 hours with the same body it gives the first answer again and stores nothing. */
+                /** @description A text of your own for this request, 1 to 255 printable ASCII characters, such as a UUID. Sent again within 24 hours with the same body and query it gives the first answer again and stores nothing; with another body or query it is a 422. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -3093,7 +3220,7 @@ export interface operations {
                     "application/json": components["schemas"]["BatchResult"];
                 };
             };
-            /** @description The request cannot be read: its body is no JSON, no UTF-8 or holds a lone surrogate, or its path is not percent-encoded well. */
+            /** @description The request cannot be read: its body is no JSON, no UTF-8 or holds a lone surrogate, or its path or query is not percent-encoded well. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -3304,10 +3431,12 @@ export interface operations {
                 source?: string[];
                 /** @description Only events whose message holds these words, in any case; names such as `pg-node_7` are found whole and by their parts. `"…"` is a phrase, `-` in front excludes, `or` is either. At least one letter or digit. Names and phrases are found among the first 16,383 words of a message, and where none of their words occurs more than 256 times. */
                 q?: string;
-                /** @description Only events whose `details` hold a value: `details.http.status=500` finds the number 500 and the text "500" there, by itself or as one of a list. A path has up to 32 steps, a value up to 1000 characters; up to 20 paths (all of them), each up to 100 times (any of its values). */
+                /** @description Only events whose `details` hold a value: `details[http.status]=504`, or `details.http.status=504`, finds the number 504 and the text "504" there, by itself or as one of a list. A key that has a dot in it (or begins with a quote, or is empty) stands in quotes, a quote inside it doubled: `details["service.name"]=api`. A path has up to 32 steps, a value up to 1000 characters; up to 20 paths (all of them), each up to 100 times (any of its values). */
                 details?: {
                     [key: string]: string;
                 };
+                /** @description The same condition as a text, for clients that cannot send `details`: `detail=http.status=504`, a path, `=` and the value. May repeat, up to 100 times: all of the paths, any of the values of one path. A key with `=` in it stands in quotes too. */
+                detail?: string[];
                 /** @description How long a bucket is; `auto` is the smallest that makes no more than 120 of the range. At most 11000 buckets are allowed. Buckets are aligned to UTC, but `1d` to the days of `tz`. */
                 bucket?: "1m" | "5m" | "15m" | "1h" | "6h" | "1d" | "auto";
                 /** @description One series for each value: the four severities (those that the filters allow), or the 10 most frequent types or sources and `_other_` for the rest. */
@@ -3328,6 +3457,25 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Timeseries"];
+                };
+            };
+            /** @description The request cannot be read: its body is no JSON, no UTF-8 or holds a lone surrogate, or its path or query is not percent-encoded well. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Bad Request",
+                     *       "status": 400,
+                     *       "detail": "The query is not percent-encoded UTF-8.",
+                     *       "instance": "/api/events/timeseries",
+                     *       "request_id": "0f4a7c7e-2f0e-4bd7-9a57-55a5f2b9e0ab"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The service wants a token and the request has none, or another. */
@@ -3465,10 +3613,12 @@ export interface operations {
                 source?: string[];
                 /** @description Only events whose message holds these words, in any case; names such as `pg-node_7` are found whole and by their parts. `"…"` is a phrase, `-` in front excludes, `or` is either. At least one letter or digit. Names and phrases are found among the first 16,383 words of a message, and where none of their words occurs more than 256 times. */
                 q?: string;
-                /** @description Only events whose `details` hold a value: `details.http.status=500` finds the number 500 and the text "500" there, by itself or as one of a list. A path has up to 32 steps, a value up to 1000 characters; up to 20 paths (all of them), each up to 100 times (any of its values). */
+                /** @description Only events whose `details` hold a value: `details[http.status]=504`, or `details.http.status=504`, finds the number 504 and the text "504" there, by itself or as one of a list. A key that has a dot in it (or begins with a quote, or is empty) stands in quotes, a quote inside it doubled: `details["service.name"]=api`. A path has up to 32 steps, a value up to 1000 characters; up to 20 paths (all of them), each up to 100 times (any of its values). */
                 details?: {
                     [key: string]: string;
                 };
+                /** @description The same condition as a text, for clients that cannot send `details`: `detail=http.status=504`, a path, `=` and the value. May repeat, up to 100 times: all of the paths, any of the values of one path. A key with `=` in it stands in quotes too. */
+                detail?: string[];
                 /** @description How many values of each facet, the most frequent first. */
                 top?: number;
             };
@@ -3520,6 +3670,25 @@ export interface operations {
                      *     }
                      */
                     "application/json": components["schemas"]["EventFacets"];
+                };
+            };
+            /** @description The request cannot be read: its body is no JSON, no UTF-8 or holds a lone surrogate, or its path or query is not percent-encoded well. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Bad Request",
+                     *       "status": 400,
+                     *       "detail": "The query is not percent-encoded UTF-8.",
+                     *       "instance": "/api/events/facets",
+                     *       "request_id": "0f4a7c7e-2f0e-4bd7-9a57-55a5f2b9e0ab"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The service wants a token and the request has none, or another. */
@@ -3657,10 +3826,12 @@ export interface operations {
                 source?: string[];
                 /** @description Only events whose message holds these words, in any case; names such as `pg-node_7` are found whole and by their parts. `"…"` is a phrase, `-` in front excludes, `or` is either. At least one letter or digit. Names and phrases are found among the first 16,383 words of a message, and where none of their words occurs more than 256 times. */
                 q?: string;
-                /** @description Only events whose `details` hold a value: `details.http.status=500` finds the number 500 and the text "500" there, by itself or as one of a list. A path has up to 32 steps, a value up to 1000 characters; up to 20 paths (all of them), each up to 100 times (any of its values). */
+                /** @description Only events whose `details` hold a value: `details[http.status]=504`, or `details.http.status=504`, finds the number 504 and the text "504" there, by itself or as one of a list. A key that has a dot in it (or begins with a quote, or is empty) stands in quotes, a quote inside it doubled: `details["service.name"]=api`. A path has up to 32 steps, a value up to 1000 characters; up to 20 paths (all of them), each up to 100 times (any of its values). */
                 details?: {
                     [key: string]: string;
                 };
+                /** @description The same condition as a text, for clients that cannot send `details`: `detail=http.status=504`, a path, `=` and the value. May repeat, up to 100 times: all of the paths, any of the values of one path. A key with `=` in it stands in quotes too. */
+                detail?: string[];
                 /** @description `ndjson`: one event a line; `json`: one array; `csv`: RFC 4180 in UTF-8 with a header, `details` as JSON. */
                 format?: "ndjson" | "json" | "csv";
                 /** @description The oldest first, as an import needs it, or the newest first. */
@@ -3680,8 +3851,6 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /** @example {"id":42,"event_type":"deployment","severity":"info","message":"api 1.4.2 is live","details":{"version":"1.4.2"},"source":"api","timestamp":"2026-01-31T09:30:00.000Z","created_at":"2026-01-31T09:30:00.123Z","updated_at":"2026-01-31T09:30:00.123Z"} */
-                    "application/x-ndjson": string;
                     /**
                      * @example [
                      *       {
@@ -3700,11 +3869,32 @@ export interface operations {
                      *     ]
                      */
                     "application/json": components["schemas"]["Event"][];
+                    /** @example {"id":42,"event_type":"deployment","severity":"info","message":"api 1.4.2 is live","details":{"version":"1.4.2"},"source":"api","timestamp":"2026-01-31T09:30:00.000Z","created_at":"2026-01-31T09:30:00.123Z","updated_at":"2026-01-31T09:30:00.123Z"} */
+                    "application/x-ndjson": string;
                     /**
                      * @example id,event_type,severity,message,details,source,timestamp,created_at,updated_at
                      *     42,deployment,info,api 1.4.2 is live,"{""version"": ""1.4.2""}",api,2026-01-31T09:30:00.000Z,2026-01-31T09:30:00.123Z,2026-01-31T09:30:00.123Z
                      */
                     "text/csv": string;
+                };
+            };
+            /** @description The request cannot be read: its body is no JSON, no UTF-8 or holds a lone surrogate, or its path or query is not percent-encoded well. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Bad Request",
+                     *       "status": 400,
+                     *       "detail": "The query is not percent-encoded UTF-8.",
+                     *       "instance": "/api/events/export",
+                     *       "request_id": "0f4a7c7e-2f0e-4bd7-9a57-55a5f2b9e0ab"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The service wants a token and the request has none, or another. */
@@ -3834,8 +4024,6 @@ export interface operations {
         };
         requestBody: {
             content: {
-                /** @example {"event_type":"deployment","severity":"info","message":"api 1.4.2 is live","details":{"version":"1.4.2"},"source":"api","timestamp":"2026-01-31T09:30:00.000Z"} */
-                "application/x-ndjson": string;
                 /**
                  * @example [
                  *       {
@@ -3850,9 +4038,9 @@ export interface operations {
                  *       }
                  *     ]
                  */
-                "application/json": {
-                    [key: string]: unknown;
-                }[];
+                "application/json": components["schemas"]["ImportEvent"][];
+                /** @example {"event_type":"deployment","severity":"info","message":"api 1.4.2 is live","details":{"version":"1.4.2"},"source":"api","timestamp":"2026-01-31T09:30:00.000Z"} */
+                "application/x-ndjson": string;
                 /**
                  * @example event_type,severity,message,source
                  *     deployment,info,api 1.4.2 is live,api
@@ -3885,7 +4073,7 @@ export interface operations {
                     "application/json": components["schemas"]["ImportResult"];
                 };
             };
-            /** @description The request cannot be read: its body is no JSON, no UTF-8 or holds a lone surrogate, or its path is not percent-encoded well. */
+            /** @description The request cannot be read: its body is no JSON, no UTF-8 or holds a lone surrogate, or its path or query is not percent-encoded well. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -4112,6 +4300,25 @@ export interface operations {
                     "application/json": components["schemas"]["Retention"];
                 };
             };
+            /** @description The request cannot be read: its body is no JSON, no UTF-8 or holds a lone surrogate, or its path or query is not percent-encoded well. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Bad Request",
+                     *       "status": 400,
+                     *       "detail": "The query is not percent-encoded UTF-8.",
+                     *       "instance": "/api/events/retention",
+                     *       "request_id": "0f4a7c7e-2f0e-4bd7-9a57-55a5f2b9e0ab"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description The service wants a token and the request has none, or another. */
             401: {
                 headers: {
@@ -4282,6 +4489,25 @@ export interface operations {
                     "application/json": components["schemas"]["HealthReport"];
                 };
             };
+            /** @description The request cannot be read: its body is no JSON, no UTF-8 or holds a lone surrogate, or its path or query is not percent-encoded well. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Bad Request",
+                     *       "status": 400,
+                     *       "detail": "The query is not percent-encoded UTF-8.",
+                     *       "instance": "/health",
+                     *       "request_id": "0f4a7c7e-2f0e-4bd7-9a57-55a5f2b9e0ab"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description A fault of the service; its log has more under the same request id. */
             500: {
                 headers: {
@@ -4374,6 +4600,25 @@ export interface operations {
                     "application/json": components["schemas"]["Liveness"];
                 };
             };
+            /** @description The request cannot be read: its body is no JSON, no UTF-8 or holds a lone surrogate, or its path or query is not percent-encoded well. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Bad Request",
+                     *       "status": 400,
+                     *       "detail": "The query is not percent-encoded UTF-8.",
+                     *       "instance": "/health/live",
+                     *       "request_id": "0f4a7c7e-2f0e-4bd7-9a57-55a5f2b9e0ab"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description A fault of the service; its log has more under the same request id. */
             500: {
                 headers: {
@@ -4445,6 +4690,25 @@ export interface operations {
                      *     }
                      */
                     "application/json": components["schemas"]["HealthReport"];
+                };
+            };
+            /** @description The request cannot be read: its body is no JSON, no UTF-8 or holds a lone surrogate, or its path or query is not percent-encoded well. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Bad Request",
+                     *       "status": 400,
+                     *       "detail": "The query is not percent-encoded UTF-8.",
+                     *       "instance": "/health/ready",
+                     *       "request_id": "0f4a7c7e-2f0e-4bd7-9a57-55a5f2b9e0ab"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description A fault of the service; its log has more under the same request id. */
@@ -4532,6 +4796,25 @@ export interface operations {
                     "application/json": components["schemas"]["ServiceHealth"];
                 };
             };
+            /** @description The request cannot be read: its body is no JSON, no UTF-8 or holds a lone surrogate, or its path or query is not percent-encoded well. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Bad Request",
+                     *       "status": 400,
+                     *       "detail": "The query is not percent-encoded UTF-8.",
+                     *       "instance": "/api/health",
+                     *       "request_id": "0f4a7c7e-2f0e-4bd7-9a57-55a5f2b9e0ab"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description A fault of the service; its log has more under the same request id. */
             500: {
                 headers: {
@@ -4583,6 +4866,25 @@ export interface operations {
                      *     }
                      */
                     "application/json": components["schemas"]["DatabaseHealth"];
+                };
+            };
+            /** @description The request cannot be read: its body is no JSON, no UTF-8 or holds a lone surrogate, or its path or query is not percent-encoded well. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Bad Request",
+                     *       "status": 400,
+                     *       "detail": "The query is not percent-encoded UTF-8.",
+                     *       "instance": "/api/health/database",
+                     *       "request_id": "0f4a7c7e-2f0e-4bd7-9a57-55a5f2b9e0ab"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Too many requests from this address. */
@@ -4660,6 +4962,25 @@ export interface operations {
                      *     }
                      */
                     "application/json": components["schemas"]["DatabaseHealth"];
+                };
+            };
+            /** @description The request cannot be read: its body is no JSON, no UTF-8 or holds a lone surrogate, or its path or query is not percent-encoded well. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Bad Request",
+                     *       "status": 400,
+                     *       "detail": "The query is not percent-encoded UTF-8.",
+                     *       "instance": "/api/db/health",
+                     *       "request_id": "0f4a7c7e-2f0e-4bd7-9a57-55a5f2b9e0ab"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The service wants a token and the request has none, or another. */
