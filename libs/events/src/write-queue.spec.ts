@@ -96,11 +96,11 @@ describe('WriteQueue', () => {
     expect(await Promise.all([first, ...items])).toEqual([0, 1, expect.stringMatching(/no result/)]);
   });
 
-  it('flushes 1000 items or 4 Mi characters at a time, or one that is larger', async () => {
+  it('flushes 1000 items or 1 Mi characters at a time, or one that is larger', async () => {
     const first = held.add(0);
     const flush = await held.flush(1);
     const many = Array.from({ length: 1001 }, (_, item) => held.add(item));
-    const sizes = [4 * MEBIBYTE - 2, 1, 1, 5 * MEBIBYTE, 1];
+    const sizes = [MEBIBYTE - 2, 1, 1, 2 * MEBIBYTE, 1];
     const large = sizes.map((size, item) => held.add(item, size));
     flush.end();
     for (let count = 2; count <= 6; count++) (await held.flush(count)).end();
