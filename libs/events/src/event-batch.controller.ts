@@ -9,7 +9,6 @@ import {
   type BufferedContent,
   type IdempotencyKey,
 } from '@app/platform';
-import { readBatch } from './event-batch-reader';
 import { BatchQueryDto, BatchResultDto, MAX_BATCH_BYTES } from './event-batch.dto';
 import * as batchDocs from './event-batch.openapi';
 import { EventBatchService } from './event-batch.service';
@@ -51,6 +50,6 @@ export class EventBatchController {
     @Query() { atomic }: BatchQueryDto,
     @IdempotencyKeyHeader() key?: IdempotencyKey,
   ): Promise<JsonText> {
-    return toJsonText(await this.batches.create(readBatch(content), atomic, key));
+    return toJsonText(await this.batches.create(content, atomic, key));
   }
 }

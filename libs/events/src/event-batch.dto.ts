@@ -21,7 +21,8 @@ export class RejectedEventDto {
 
   @ApiProperty({
     type: 'integer',
-    description: 'The status it would have had alone: 400 when it cannot be read, 422 when it breaks a rule.',
+    description:
+      'The status it would have had alone: 400 when it cannot be read, 413 when it is too long, 422 when it breaks a rule.',
     example: 422,
   })
   status: number;

@@ -3,8 +3,8 @@ import { MAX_BATCH_EVENTS } from './event-batch.dto';
 
 // What the OpenAPI document says of the batch beside the controller's own words.
 
-export const DESCRIPTION = `Up to 10,000 events or 16 MiB, as a JSON array or as newline-delimited JSON (\`application/x-ndjson\`). Each event
-is judged by itself: \`errors\` says which were rejected and why, the others are stored, all in one transaction. With
+export const DESCRIPTION = `Up to 10,000 events or 16 MiB, as a JSON array or as newline-delimited JSON (\`application/x-ndjson\`). Each event,
+of 1 MiB at most, is judged by itself: \`errors\` says which were rejected and why, the others are stored, all in one transaction. With
 \`atomic=true\` one rejected event rejects all (422). Half of the database's connections are for batches, 32 more batches wait
 for 5 seconds at most; beyond that the answer is 503 with \`Retry-After\`.`;
 

@@ -1,0 +1,96 @@
+import { AppError, giveTurn, invalid, MAX_ERRORS, type FieldError } from '@app/platform';
+import type { BatchItem } from './event-batch-reader';
+import type { RejectedEventDto } from './event-batch.dto';
+import { toRecord } from './event-store';
+import { toRejected } from './rejected-event';
+import { MAX_STATEMENT } from './write-queue';
+
+/** What became of an event that was to be stored. */
+export type Outcome = { id: number } | AppError;
+
+/** Records that one statement stores, and the place of the first one among all records. */
+export interface Chunk {
+  start: number;
+  records: string[];
+}
+
+/** A batch of which each event was judged: what is to be stored, as text, and what was refused, as it is answered. */
+export class JudgedBatch {
+  readonly eventTypes = new Set<string>();
+  /** Bytes of all records, in UTF-8. */
+  bytes = 0;
+  private readonly records: string[] = [];
+  /** The place of each record among all events. */
+  private readonly places: number[] = [];
+  private readonly ids: (number | null)[] = [];
+  private readonly rejected: RejectedEventDto[] = [];
+  /** The first rules that are broken, and how many are. */
+  private readonly errors: FieldError[] = [];
+  private errorCount = 0;
+
+  /** Adds the next event. */
+  add(item: BatchItem): void {
+    const index = this.ids.push(null) - 1;
+    if (item instanceof AppError) {
+      this.reject(index, item);
+      return;
+    }
+    const record = toRecord(item);
+    this.records.push(record);
+    this.places.push(index);
+    this.eventTypes.add(item.event_type);
+    this.bytes += Buffer.byteLength(record);
+  }
+
+  /** All records, in parts that a statement stores well within its time limit. */
+  chunks(): Chunk[] {
+    const chunks: Chunk[] = [];
+    let characters = 0;
+    this.records.forEach((record, start) => {
+      const last = chunks.at(-1)?.records;
+      characters += record.length;
+      if (last && last.length < MAX_STATEMENT.events && characters <= MAX_STATEMENT.characters) {
+        last.push(record);
+      } else {
+        chunks.push({ start, records: [record] });
+        characters = record.length;
+      }
+    });
+    return chunks;
+  }
+
+  /** Notes what became of records, from the one at the place `start` on. */
+  note({ start }: Pick<Chunk, 'start'>, outcomes: readonly Outcome[]): void {
+    outcomes.forEach((outcome, offset) => {
+      const index = this.places[start + offset]!;
+      if (outcome instanceof AppError) this.reject(index, outcome);
+      else this.ids[index] = outcome.id;
+    });
+  }
+
+  /** @throws AppError `invalid` with the first errors where any event was refused */
+  refuseIfAny(): void {
+    if (this.errorCount > 0) throw invalid(this.errors, this.errorCount);
+  }
+
+  /** The `BatchResultDto` as JSON. */
+  async toJson(): Promise<string> {
+    const errors: string[] = [];
+    for (const each of this.rejected.sort((a, b) => a.index - b.index)) {
+      errors.push(JSON.stringify(each));
+      const turn = giveTurn();
+      if (turn) await turn;
+    }
+    const counts = `"accepted":${this.ids.length - errors.length},"rejected":${errors.length}`;
+    return `{${counts},"ids":${JSON.stringify(this.ids)},"errors":[${errors.join(',')}]}`;
+  }
+
+  private reject(index: number, error: AppError): void {
+    this.rejected.push(toRejected(index, error));
+    for (const each of error.errors ?? [{ detail: error.message, pointer: '#' }]) {
+      this.errorCount++;
+      const inside = 'pointer' in each ? each.pointer.slice(1) : '';
+      if (this.errors.length < MAX_ERRORS) this.errors.push({ detail: each.detail, pointer: `#/${index}${inside}` });
+    }
+  }
+}
