@@ -45,7 +45,11 @@ describe('EventBatchService', () => {
     );
   });
 
-  afterEach(() => jest.restoreAllMocks());
+  afterEach(async () => {
+    jest.restoreAllMocks();
+    // What the test took of a turn, by its clock, is over.
+    for (let turn = 0; turn < 3; turn++) await nextTurn();
+  });
 
   const content = (bytes: Buffer, memory: BufferedContent['memory'] = null): BufferedContent => ({
     type: 'application/x-ndjson',
@@ -88,8 +92,6 @@ describe('EventBatchService', () => {
   });
 
   it('lets others have their turn each 10 ms, while it judges and while it makes its answer', async () => {
-    // What a test before took of a turn, by the clock, is over.
-    await nextTurn();
     let now = 0;
     // Each look at the clock is a millisecond of work.
     jest.spyOn(performance, 'now').mockImplementation(() => now++);

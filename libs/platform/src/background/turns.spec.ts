@@ -69,4 +69,20 @@ describe('giveTurn', () => {
     expect(notes.join('')).toBe('abcabc');
     expect(turns).toBeGreaterThanOrEqual(6);
   });
+
+  it('gives everything else a turn for each ten milliseconds that a step took', async () => {
+    const notes: string[] = [];
+    let turns = 0;
+    const count = (): void => {
+      turns++;
+      if (notes.length < 2) setImmediate(count);
+    };
+    setImmediate(count);
+    expect(giveTurn()).toBeUndefined();
+    await work(1, 7 * TURN_MS, 'long', notes);
+    expect(turns).toBeGreaterThanOrEqual(7);
+    const before = turns;
+    await work(1, TURN_MS, 'short', notes);
+    expect(turns - before).toBeLessThan(4);
+  });
 });
