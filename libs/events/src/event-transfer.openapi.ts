@@ -40,7 +40,7 @@ export const EXPORT_CONTENT = {
 } as const;
 
 export const IMPORT_DESCRIPTION =
-  'Reads what an export writes, and files that are made by hand: `id`, `created_at` and `updated_at` are ignored, every other field is as for storing one event. The file may be of any size, one event in it up to 1 MiB. It is stored as it arrives, 500 events at a time: what is wrong with one event rejects that one only, and where the file itself is broken what stood before stays imported, and the error says how much that was. When the first 10,000 events are all refused, nothing more is read: a 422 lists the first of them, each with its line in `detail` and its place among the events in `pointer`. CSV has a header with the columns in any order, at least `event_type`, `severity` and `message`; one apostrophe in front of a text is taken away. Sending the same file twice stores its events twice.';
+  'Reads what an export writes, and files that are made by hand: `id`, `created_at` and `updated_at` are ignored, every other field is as for storing one event. The file may be of any size, one event in it up to 1 MiB, and may come slowly: at 1 KiB a second at least, averaged over a minute (what the service itself takes is not counted), and never nothing for 30 seconds, else 408. It is stored as it arrives, 500 events at a time: what is wrong with one event rejects that one only, and where the file itself is broken what stood before stays imported, and the error says how much that was. When the first 10,000 events are all refused, nothing more is read: a 422 lists the first of them, each with its line in `detail` and its place among the events in `pointer`. CSV has a header with the columns in any order, at least `event_type`, `severity` and `message`; one apostrophe in front of a text is taken away. Sending the same file twice stores its events twice.';
 export const IMPORT_CONTENT = {
   'application/json': {
     schema: { type: 'array', items: { $ref: '#/components/schemas/ImportEvent' } },
@@ -74,7 +74,7 @@ export const BROKEN_FILE = new AppError(
 );
 export const SLOW_FILE = new AppError(
   'timeout',
-  'The request body did not arrive in time: nothing more came within 30 seconds. 500 events were imported and 0 rejected before.',
+  'The request body did not arrive in time: less than 1 KiB a second came, on the average of a minute. 500 events were imported and 0 rejected before.',
 );
 export const LONG_HEADER = new AppError('payload_too_large', 'The header is larger than 1 MiB.');
 export const WRONG_TYPE = new AppError(

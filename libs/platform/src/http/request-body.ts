@@ -3,7 +3,7 @@ import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
 import { RouteConfig } from '@nestjs/platform-fastify';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { AppError } from './app-error';
-import type { BodyDeadline } from './body-deadline';
+import { readStream } from './body-stream';
 import { MAX_BODY_BYTES } from './http-adapter';
 import { keepBody } from './idempotency-key';
 import { costOfValues, parseJsonBody } from './json-body';
@@ -26,7 +26,8 @@ export interface StreamedContent {
   /**
    * The bytes, once; the upload waits while nobody asks for more.
    *
-   * @throws AppError `timeout` when nothing comes for 30 seconds, `malformed` when the client leaves
+   * @throws AppError `timeout` when nothing comes for 30 seconds, or less than 1 KiB a second on the average of a minute
+   *   in which the service waits for it; `malformed` when the client leaves
    */
   chunks: AsyncIterable<Buffer>;
 }
@@ -59,7 +60,8 @@ export function BufferedBody({ types, limit }: Pick<BodyRules, 'types' | 'limit'
 
 /**
  * The operation reads its body itself, as it comes: `@RequestContent() content: StreamedContent`. Another type is 415.
- * There is no limit of size; what one part of it may be long is for the operation to say.
+ * There is no limit of size; what one part of it may be long is for the operation to say. Less than 1 KiB a second, on
+ * the average of a minute, is 408.
  */
 export function StreamedBody({ types }: Pick<BodyRules, 'types'>): MethodDecorator {
   return RouteConfig({ body: { as: 'stream', types, limit: Infinity } satisfies BodyRules, isTransfer: true });
@@ -82,7 +84,7 @@ export function readBodies(server: FastifyInstance): void {
     const rules = request.routeOptions.config.body ?? JSON_BODY;
     refuseEncodings(request);
     const type = typeOf(request, rules);
-    if (rules.as === 'stream') return { type, chunks: readChunks(payload, request.bodyDeadline) };
+    if (rules.as === 'stream') return { type, chunks: readStream(payload, request.bodyDeadline) };
     const bytes = await readAll(payload, rules.limit, request);
     keepBody(request, bytes);
     if (rules.as === 'bytes') return { type, bytes, memory: request.bodyMemory };
@@ -154,38 +156,6 @@ function readAll(
     payload.once('end', finish);
     payload.once('error', (cause) => refuse(endedEarly(cause)));
   });
-}
-
-async function* readChunks(payload: IncomingMessage, deadline: BodyDeadline | null): AsyncGenerator<Buffer, void> {
-  // Destroyed, it would take the connection along, and the answer with it.
-  const chunks = payload.iterator({ destroyOnReturn: false }) as AsyncIterator<Buffer, undefined>;
-  try {
-    for (;;) {
-      const { done, value } = await nextChunk(chunks, deadline);
-      if (done) return;
-      yield value;
-    }
-  } finally {
-    // What is not wanted is read on and thrown away, or a client that only sends would never see the answer; but not
-    // for ever.
-    if (!payload.complete) deadline?.restart();
-    void chunks.return?.().then(() => payload.resume());
-  }
-}
-
-async function nextChunk(
-  chunks: AsyncIterator<Buffer, undefined>,
-  deadline: BodyDeadline | null,
-): Promise<IteratorResult<Buffer, undefined>> {
-  try {
-    return await new Promise((resolve, reject) => {
-      deadline?.restart();
-      deadline?.whenOver(reject);
-      chunks.next().then(resolve, (cause: unknown) => reject(endedEarly(cause)));
-    });
-  } finally {
-    deadline?.stop();
-  }
 }
 
 function tooLarge(limit: number): AppError {
