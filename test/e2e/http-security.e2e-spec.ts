@@ -132,6 +132,9 @@ describe('with API_TOKEN', () => {
     ['GET', '/api/events/stats'],
     ['GET', '/api/events/type/deployment'],
     ['GET', '/api/db/health'],
+    ['GET', '/api/health/database'],
+    ['GET', '/api/health/database/'],
+    ['GET', '/api/health/nothing'],
     ['GET', '/nothing/here'],
     ['GET', '/%zz'],
     ['GET', '/docs/%zz'],
@@ -171,7 +174,8 @@ describe('with API_TOKEN', () => {
     '/health/live',
     '/health/ready',
     '/api/health',
-    '/api/health/database',
+    '/api/health/',
+    '/api/health?probe',
     '/docs',
   ])('%s is open', async (path) => {
     expect((await send('GET', api.url + path)).status).toBe(200);

@@ -2,8 +2,11 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import type { onRequestHookHandler } from 'fastify';
 import { AppError } from './app-error';
 
-/** Paths, with all below them, that need no token: the probes, the front page and the documentation. */
-const OPEN_PATHS = ['/health', '/api/health', '/docs', '/api/docs', '/redoc', '/openapi.json'];
+/** Paths, with all below them, that need no token: the probes and the documentation. */
+const OPEN_PATHS = ['/health', '/docs', '/api/docs', '/redoc', '/openapi.json'];
+
+/** Paths by themselves that need none. What lies below `/api/health` tells of the databases, as `/api/db/health` does. */
+const OPEN_PAGES = new Set(['', '/api/health']);
 
 const PROBE_PATHS = new Set(['/health', '/health/live', '/health/ready', '/api/health']);
 
@@ -28,12 +31,8 @@ export function requireToken(token: string): onRequestHookHandler {
 
 /** Whether a URL needs no token, whatever the configuration. */
 export function isOpen(url: string): boolean {
-  return pathOf(url) === '' || isBelow(OPEN_PATHS, url);
-}
-
-function isBelow(paths: string[], url: string): boolean {
   const path = pathOf(url);
-  return paths.some((open) => path === open || path.startsWith(`${open}/`));
+  return OPEN_PAGES.has(path) || OPEN_PATHS.some((open) => path === open || path.startsWith(`${open}/`));
 }
 
 function pathOf(url: string): string {
