@@ -19,7 +19,7 @@ describe('the documentation', () => {
   let api: TestApp;
 
   beforeAll(async () => {
-    api = await startApp({ API_TOKEN: 'the-token-of-this-test' });
+    api = await startApp({ API_TOKEN: 'the-token-of-this-test', CORS_ORIGINS: 'https://deck.example' });
   });
 
   afterAll(() => api.close());
@@ -83,6 +83,28 @@ describe('the documentation', () => {
       expect([again.status, again.body]).toEqual([304, '']);
     },
   );
+
+  it.each([
+    ...[
+      '/docs',
+      '/api/docs',
+      '/redoc',
+      '/docs/swagger-ui.css',
+      '/docs/swagger-ui-bundle.js',
+      '/redoc/redoc.standalone.js',
+    ],
+    ...['/docs/swagger-ui-start.js', '/docs/icon.svg', '/openapi.json'],
+  ])('tells caches that %s depends on what a client can read, by a tag that holds for all of it', async (path) => {
+    for (const encoding of ['identity', 'gzip', 'br']) {
+      const { headers } = await send('GET', `${api.url}${path}`, { headers: { 'accept-encoding': encoding } });
+      expect([encoding, headers.get('vary')]).toEqual([encoding, 'Origin, accept-encoding']);
+      const etag = headers.get('etag');
+      if (etag === null) continue;
+      expect(etag).toMatch(/^W\/"[^"]+"$/);
+      const again = await requestRaw(api.url, 'GET', path, [`If-None-Match: "other", ${etag}`]);
+      expect([again.status, again.headers.etag, again.headers.vary]).toEqual([304, etag, 'Origin, accept-encoding']);
+    }
+  });
 
   it.each(['/docs/swagger-ui.css', '/redoc/redoc.standalone.js'])(
     'sends parts of %s, and says so of none',

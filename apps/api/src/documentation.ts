@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 import fastifyStatic from '@fastify/static';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { isNotModified, type Config } from '@app/platform';
+import { isNotModified, varyByEncoding, type Config } from '@app/platform';
 import { ICON, redocPage, SWAGGER_UI_SCRIPT, swaggerUiPage } from './documentation-pages';
 import { createDocument } from './openapi-document';
 
@@ -32,7 +32,10 @@ export async function serveDocumentation(app: NestFastifyApplication, { version 
   await server.register(fastifyStatic, { root: SWAGGER_UI, serve: false, cacheControl: false });
   for (const [path, folder] of Object.entries(ASSETS)) {
     const name = path.slice(path.lastIndexOf('/') + 1);
-    server.get(`/${path}`, (_request, reply) => reply.header('cache-control', CACHE_CONTROL).sendFile(name, folder));
+    server.get(`/${path}`, (_request, reply) => {
+      varyByEncoding(reply);
+      return reply.header('cache-control', CACHE_CONTROL).sendFile(name, folder);
+    });
   }
   servePage(server, '/docs', swaggerUiPage);
   servePage(server, '/api/docs', swaggerUiPage);
@@ -44,6 +47,7 @@ export async function serveDocumentation(app: NestFastifyApplication, { version 
 
 function servePage(server: FastifyInstance, path: string, page: (root: string) => string): void {
   server.get(path, (request, reply) => {
+    varyByEncoding(reply);
     void reply.type('text/html; charset=utf-8').header('cache-control', CACHE_CONTROL);
     return reply.send(page(rootFrom(request.url)));
   });
@@ -60,12 +64,14 @@ function serveText(server: FastifyInstance, path: string, type: string, text: ()
   server.get(path, (request: FastifyRequest, reply: FastifyReply) => {
     // At the first request: every route is known then.
     made ??= withEtag(text());
+    varyByEncoding(reply);
     void reply.headers({ etag: made.etag, 'cache-control': CACHE_CONTROL });
     if (isNotModified(request.headers['if-none-match'], made.etag)) return reply.code(304).send();
     return reply.type(`${type}; charset=utf-8`).send(made.text);
   });
 }
 
+// Weak: compressed or not, the bytes differ and the tag is one (RFC 9110, section 8.8.3.3).
 function withEtag(text: string): { text: string; etag: string } {
-  return { text, etag: `"${createHash('sha256').update(text).digest('base64url')}"` };
+  return { text, etag: `W/"${createHash('sha256').update(text).digest('base64url')}"` };
 }

@@ -32,7 +32,7 @@ export {
   parseJsonBody,
   shorten,
 } from './http/json-body';
-export { JsonText } from './http/json-text';
+export { JsonText, varyByEncoding } from './http/json-text';
 export { QueryBoolean, QueryEnum, QueryGroup, QueryInteger, QueryList, QueryText } from './http/query-parameters';
 export {
   BufferedBody,

@@ -36,5 +36,10 @@ describe('entity tags', () => {
   ])('compares %s with "1-1": not modified %s, precondition holds %s', (header, notModified, holds) => {
     expect(isNotModified(header, '"1-1"')).toBe(notModified);
     expect(preconditionHolds(header, '"1-1"')).toBe(holds);
+    expect(isNotModified(header, 'W/"1-1"')).toBe(notModified);
+  });
+
+  it('a weak tag of its own fulfils no If-Match', () => {
+    expect(preconditionHolds('W/"1-1", "1-1"', 'W/"1-1"')).toBe(false);
   });
 });

@@ -16,7 +16,8 @@ export function parseEntityTags(header: string): EntityTag[] | '*' {
 export function isNotModified(header: string | undefined, etag: string): boolean {
   if (header === undefined) return false;
   const tags = parseEntityTags(header);
-  return tags === '*' || tags.some(({ value }) => `"${value}"` === etag);
+  const opaque = etag.startsWith('W/') ? etag.slice(2) : etag;
+  return tags === '*' || tags.some(({ value }) => `"${value}"` === opaque);
 }
 
 /** `If-Match` by the strong comparison (RFC 9110, section 13.1.1); an absent header always holds. */

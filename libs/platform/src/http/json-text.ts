@@ -22,12 +22,18 @@ export function sendJsonText(reply: FastifyReply, { text, headers }: JsonText): 
     headers.etag !== undefined &&
     isNotModified(given['if-none-match'], headers.etag);
   const body = isKnown ? undefined : countAnswer(reply, text);
-  const vary = reply.getHeader('vary');
-  // Kept by nobody without asking again, and not the same to those who read no compression.
-  void reply
-    .header('cache-control', 'no-cache')
-    .header('vary', vary === undefined ? 'accept-encoding' : `${String(vary)}, accept-encoding`)
-    .headers(headers);
+  varyByEncoding(reply);
+  // Kept by nobody without asking again.
+  void reply.header('cache-control', 'no-cache').headers(headers);
   if (isKnown) void reply.code(304).send();
   else void reply.header('content-type', 'application/json; charset=utf-8').send(body);
+}
+
+/**
+ * Says that the answer is not the same to those who read no compression (RFC 9110, section 12.5.5), also where it is not
+ * compressed: a cache would hand that one to everybody.
+ */
+export function varyByEncoding(reply: FastifyReply): void {
+  const vary = reply.getHeader('vary');
+  void reply.header('vary', vary === undefined ? 'accept-encoding' : `${String(vary)}, accept-encoding`);
 }
