@@ -69,7 +69,7 @@ describe('the documentation', () => {
     expect(policy).toContain("default-src 'none'");
     expect(policy).toContain("script-src 'self';");
     expect(policy).not.toContain('upgrade-insecure-requests');
-    expect(headers.get('strict-transport-security')).toMatch(/max-age=\d{7,}/);
+    expect(headers.has('strict-transport-security')).toBe(false);
   });
 
   it.each(['/redoc/redoc.standalone.js', '/docs/swagger-ui.css', '/docs/swagger-ui-start.js', '/openapi.json'])(

@@ -32,7 +32,6 @@ describe('every answer', () => {
     expect(answer.status).toBe(status);
     expect(Object.fromEntries(answer.headers)).toMatchObject({
       'content-security-policy': expect.stringContaining("default-src 'none'") as string,
-      'strict-transport-security': expect.stringMatching(/^max-age=\d{8,}/) as string,
       'x-content-type-options': 'nosniff',
       'x-frame-options': 'SAMEORIGIN',
       'referrer-policy': 'no-referrer',
@@ -42,8 +41,27 @@ describe('every answer', () => {
     });
     expect(answer.headers.get('content-security-policy')).not.toContain('upgrade-insecure-requests');
     expect(answer.headers.has('x-powered-by')).toBe(false);
+    expect(answer.headers.has('strict-transport-security')).toBe(false);
     expect(answer.headers.has('access-control-allow-origin')).toBe(false);
     if (status >= 400) expectProblem(answer, status);
+  });
+
+  it('asks browsers for TLS from now on where a trusted proxy speaks it, for its own host only', async () => {
+    const policyOf = async (url: string, protocol: string): Promise<(string | null)[]> => {
+      const headers = { ...bearer(TOKEN), 'x-forwarded-proto': protocol };
+      const answers = ['/api/events', '/docs', '/nothing', '/%zz'].map((path) => send('GET', url + path, { headers }));
+      return (await Promise.all(answers)).map((answer) => answer.headers.get('strict-transport-security'));
+    };
+    const nowhere = [null, null, null, null];
+    // Nobody is trusted, so anybody could have said so.
+    expect(await policyOf(api.url, 'https')).toEqual(nowhere);
+    const behind = await startApp({ API_TOKEN: TOKEN, TRUST_PROXY: 'loopback' });
+    try {
+      expect(await policyOf(behind.url, 'https')).toEqual(nowhere.map(() => 'max-age=31536000'));
+      expect(await policyOf(behind.url, 'http')).toEqual(nowhere);
+    } finally {
+      await behind.close();
+    }
   });
 
   it('carries the request id of the caller when that is a plain token, else one of its own', async () => {

@@ -14,7 +14,7 @@ import { shorten } from './json-body';
 import { limitMessageMemory } from './message-memory';
 import { watchMethods } from './method-not-allowed';
 import { readBodies } from './request-body';
-import { SECURITY_HEADERS } from './security-headers';
+import { SECURITY_HEADERS, TLS_SECURITY_HEADERS } from './security-headers';
 import { logUnavailability } from './unavailable-log';
 
 /** Headers that a browser's script may read from another origin. */
@@ -56,7 +56,8 @@ export async function configureHttp(app: NestFastifyApplication, config: HttpCon
   limitMessageMemory(server);
   limitAnswerTime(server);
   server.addHook('onRequest', (request, reply, done) => {
-    void reply.headers(SECURITY_HEADERS).header('x-request-id', request.id);
+    const isTls = config.trustProxy !== false && request.protocol === 'https';
+    void reply.headers(isTls ? TLS_SECURITY_HEADERS : SECURITY_HEADERS).header('x-request-id', request.id);
     done();
   });
   const checkHost = checkHosts(config);

@@ -21,13 +21,25 @@ const CONTENT_SECURITY_POLICY = {
 /** The security headers of every answer, whatever its status: helmet's, made once, because they are always the same. */
 export const SECURITY_HEADERS: Readonly<Record<string, string>> = makeHeaders();
 
+/**
+ * Those of an answer that leaves over TLS, at a proxy. Over plain HTTP a browser takes no notice of this one, and RFC
+ * 6797, section 7.2, forbids it; a year, and for this host only: others below it may belong to somebody else.
+ */
+export const TLS_SECURITY_HEADERS: Readonly<Record<string, string>> = {
+  ...SECURITY_HEADERS,
+  'strict-transport-security': 'max-age=31536000',
+};
+
 function makeHeaders(): Record<string, string> {
   const headers: Record<string, string> = {};
   const response = {
     setHeader: (name: string, value: string) => (headers[name.toLowerCase()] = value),
     removeHeader: () => undefined,
   };
-  const setHeaders = helmet({ contentSecurityPolicy: { useDefaults: false, directives: CONTENT_SECURITY_POLICY } });
+  const setHeaders = helmet({
+    contentSecurityPolicy: { useDefaults: false, directives: CONTENT_SECURITY_POLICY },
+    strictTransportSecurity: false,
+  });
   setHeaders({} as IncomingMessage, response as unknown as ServerResponse, () => undefined);
   return headers;
 }
