@@ -1,4 +1,5 @@
 import { useProcesses } from '../support/api-process';
+import { movableClock } from '../support/database-clock';
 import { query, useDatabases } from '../support/databases';
 import { EVENT, type EventBody } from '../support/events';
 import { send } from '../support/http';
@@ -135,6 +136,41 @@ describe('the life of a process', () => {
     } finally {
       await lock.release();
     }
+  });
+
+  it('is not taken for crashed by a clock that jumps, and is when it is killed then', async () => {
+    const { url } = await createDatabase();
+    const clock = await movableClock(url);
+    const variables = { DATABASE_URL: url, HEARTBEAT_SECONDS: '1' };
+    const [victim, ...others] = await Promise.all([1, 2, 3].map(() => launch(variables).listening()));
+    const everybodySpoke = async (): Promise<void> => {
+      const spoken = async (): Promise<number[]> =>
+        Promise.all(
+          [...(victim ? [victim] : []), ...others].map(async ({ child }) =>
+            Number((await runOf(url, child.pid)).heartbeat_at),
+          ),
+        );
+      for (let round = 0; round < 2; round++) {
+        const before = await spoken();
+        const changed = async (): Promise<boolean> => (await spoken()).every((at, index) => at !== before[index]);
+        await until(changed, 'every process has spoken');
+      }
+    };
+    await until(async () => (await runsOf(url)).length === 3, 'all three runs are known');
+    for (const hours of [1, 960, 0]) {
+      await everybodySpoke();
+      await clock.set(hours);
+    }
+    await everybodySpoke();
+    expect(await eventsOf(url, 'system_crash')).toEqual([]);
+
+    await clock.set(960);
+    await everybodySpoke();
+    await victim?.stop('SIGKILL');
+    await clock.set(0);
+    await until(async () => (await eventsOf(url, 'system_crash')).length > 0, 'the crash is reported', 60_000);
+    const [crash, ...more] = await eventsOf(url, 'system_crash');
+    expect([crash?.details?.pid, more]).toEqual([victim?.child.pid, []]);
   });
 
   it('is reported once by one of the others when it is killed', async () => {

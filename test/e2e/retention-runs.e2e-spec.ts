@@ -62,7 +62,7 @@ describe('runs of retention', () => {
     await storeOld(database.url, 5);
     const second = await start(database, { RETENTION_DAYS: 'info=30' });
     await until(async () => (await attempts()) === 2, 'it looked whether a run is due');
-    expect((await readRetention(second)).body).toEqual({ policy: { info: 30 }, last_run, next_run });
+    expect((await readRetention(second)).body).toEqual({ policy: { info: 30 }, last_run, next_run, held: null });
     expect(await messages(database.url)).toHaveLength(5);
     await close(second);
 

@@ -8,6 +8,7 @@ export interface Retention {
   policy: Record<string, number>;
   last_run: { at: string; deleted: number; ms: number } | null;
   next_run: string | null;
+  held: string | null;
 }
 
 /** A row of `retention_runs`. */

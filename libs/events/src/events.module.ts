@@ -14,6 +14,8 @@ import { EventStore } from './event-store';
 import { EventTransferController } from './event-transfer.controller';
 import { EventWriter } from './event-writer';
 import { EventRecorder } from './event-recorder';
+import { ClockService } from './clock.service';
+import { DatabaseClock } from './database-clock.entity';
 import { SystemEvent } from './event.entity';
 import { EventsController } from './events.controller';
 import { EventsService } from './events.service';
@@ -30,7 +32,7 @@ import { TimeseriesService } from './timeseries.service';
 
 /** The events API and the recorder through which other features record events of their own. */
 @Module({
-  imports: [TypeOrmModule.forFeature([SystemEvent, IdempotencyKeyRow, RetentionRun]), CacheModule],
+  imports: [TypeOrmModule.forFeature([SystemEvent, IdempotencyKeyRow, RetentionRun, DatabaseClock]), CacheModule],
   controllers: [
     EventsController,
     EventBatchController,
@@ -54,6 +56,7 @@ import { TimeseriesService } from './timeseries.service';
     EventDeletionService,
     EventExportService,
     EventImportService,
+    ClockService,
     RetentionRunsService,
     RetentionService,
     EventRecorder,

@@ -2,6 +2,7 @@ import { Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } f
 import { InjectRepository } from '@nestjs/typeorm';
 import type { Repository } from 'typeorm';
 import { BackgroundTask } from '@app/platform';
+import { ClockService, MAX_SKEW_MS } from './clock.service';
 import { IdempotencyKeyRow } from './idempotency-key.entity';
 
 const PAUSE_MS = 10 * 60 * 1000;
@@ -10,20 +11,27 @@ const RETRY_MS = 60 * 1000;
 /** Keys removed in one statement. */
 const CHUNK = 5000;
 
-const REMOVE_OLD = `
-  DELETE FROM idempotency_keys WHERE digest = ANY (ARRAY(
-    SELECT digest FROM idempotency_keys WHERE created_at < now() - interval '24 hours'
-    LIMIT ${CHUNK} FOR UPDATE SKIP LOCKED
+const someOf = (condition: string): string => `
+  WHERE digest = ANY (ARRAY(
+    SELECT digest FROM idempotency_keys WHERE ${condition} LIMIT ${CHUNK} FOR UPDATE SKIP LOCKED
   ))`;
+const REMOVE_OLD = `DELETE FROM idempotency_keys ${someOf("created_at < now() - interval '24 hours'")}`;
+// Stored before the clock was set right: how old they are is not known.
+const REDATE_FUTURE = `
+  UPDATE idempotency_keys SET created_at = now()
+  ${someOf(`created_at > now() + interval '${MAX_SKEW_MS} milliseconds'`)}`;
 
-/** Removes idempotency keys when they are 24 hours old. */
+/** Removes idempotency keys when they are 24 hours old; later, while the clock that tells it is in doubt. */
 @Injectable()
 export class IdempotencyCleanup implements OnApplicationBootstrap, OnApplicationShutdown {
   private readonly task = new BackgroundTask('removal of old idempotency keys', RETRY_MS, (signal) =>
     this.removeOld(signal),
   );
 
-  constructor(@InjectRepository(IdempotencyKeyRow) private readonly keys: Repository<IdempotencyKeyRow>) {}
+  constructor(
+    @InjectRepository(IdempotencyKeyRow) private readonly keys: Repository<IdempotencyKeyRow>,
+    private readonly clock: ClockService,
+  ) {}
 
   onApplicationBootstrap(): void {
     this.task.start();
@@ -34,9 +42,12 @@ export class IdempotencyCleanup implements OnApplicationBootstrap, OnApplication
   }
 
   private async removeOld(signal: AbortSignal): Promise<number> {
-    let removed = CHUNK;
-    while (removed === CHUNK && !signal.aborted) {
-      [, removed] = await this.keys.query<[unknown[], number]>(REMOVE_OLD);
+    if (await this.clock.look()) return PAUSE_MS;
+    for (const statement of [REDATE_FUTURE, REMOVE_OLD]) {
+      let changed = CHUNK;
+      while (changed === CHUNK && !signal.aborted) {
+        [, changed] = await this.keys.query<[unknown[], number]>(statement);
+      }
     }
     return PAUSE_MS;
   }

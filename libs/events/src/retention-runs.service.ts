@@ -2,6 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { InjectRepository } from '@nestjs/typeorm';
 import type { Repository } from 'typeorm';
 import { CONFIG, type Config } from '@app/platform';
+import { ClockService, MAX_SKEW_MS, type ClockDoubt } from './clock.service';
 import { RetentionRun } from './retention-run.entity';
 
 /** Key of the advisory lock under which a process begins a run: "evtr" in ASCII. */
@@ -13,8 +14,13 @@ const LEASE_SECONDS = 60;
 /** Runs that are kept for who looks them up: 40 days of them, one an hour. */
 const KEPT_RUNS = 1000;
 
+/** A time that is not of a clock that was wrong; another process may have asked for it a little later. */
+const notAhead = (time: string): string => `${time} <= now() + interval '${MAX_SKEW_MS} milliseconds'`;
+
 /** When the next run may begin: some time after the end of the last one, and not while one is under way. */
-const DUE = `(SELECT max(coalesce(ended_at + make_interval(secs => $1), expires_at)) FROM retention_runs)`;
+const DUE = `(
+  SELECT max(coalesce(ended_at + make_interval(secs => $1), expires_at)) FROM retention_runs
+  WHERE ${notAhead('coalesce(ended_at, started_at)')})`;
 
 /** A run that this process has begun. */
 export interface BegunRun {
@@ -44,13 +50,17 @@ interface EndedRow {
 export class RetentionRunsService {
   constructor(
     @InjectRepository(RetentionRun) private readonly runs: Repository<RetentionRun>,
+    private readonly clock: ClockService,
     @Inject(CONFIG) private readonly config: Config,
   ) {}
 
-  /** Begins a run where one is due; else `undefined`. */
-  begin(): Promise<BegunRun | undefined> {
+  /** Begins a run where one is due, else `undefined`; or tells why the clock is in doubt, by which it would be. */
+  begin(): Promise<BegunRun | ClockDoubt | undefined> {
     return this.runs.manager.transaction(async (manager) => {
       await manager.query('SELECT pg_advisory_xact_lock($1)', [BEGIN_LOCK]);
+      // In one transaction there is one time: what was looked at is what the run counts back from.
+      const doubt = await this.clock.look(manager);
+      if (doubt) return doubt;
       const [run] = await manager.query<BegunRun[]>(
         `INSERT INTO retention_runs (started_at, expires_at)
          SELECT date_trunc('milliseconds', now()), now() + make_interval(secs => $2)
@@ -104,7 +114,7 @@ export class RetentionRunsService {
     const [row] = await this.runs.query<[{ now: Date } & (EndedRow | Record<keyof EndedRow, null>)]>(
       `SELECT now() AS now, run.* FROM (VALUES (1)) AS one LEFT JOIN (
          SELECT started_at AS "startedAt", ended_at AS "endedAt", deleted FROM retention_runs
-         WHERE ended_at IS NOT NULL ORDER BY id DESC LIMIT 1
+         WHERE ${notAhead('ended_at')} ORDER BY id DESC LIMIT 1
        ) AS run ON true`,
     );
     return { run: row.endedAt ? toEnded(row) : undefined, now: row.now };

@@ -49,4 +49,13 @@ export class RetentionDto {
     example: '2026-01-31T10:30:00.123Z',
   })
   next_run: string | null;
+
+  @ApiProperty({
+    type: 'string',
+    nullable: true,
+    description:
+      'Why nothing is deleted at the moment: the clock of the database, by which events are old, is more than 5 minutes from that of the process, or it went back, or on by more than 2 days; then it must go on from there for 24 hours. Null when it is believed.',
+    example: null,
+  })
+  held: string | null;
 }

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Inject, Injectable, Logger, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import { BackgroundTask, CONFIG, type Config } from '@app/platform';
+import { ClockService } from './clock.service';
 import type { Position } from './event-cursor';
 import { EventDeletionService } from './event-deletion.service';
 import type { EventFilter } from './event-filter';
@@ -18,20 +19,23 @@ const DAY_MS = 24 * 60 * 60 * 1000;
  * with a pause after each that is as long as the chunk took, so that it takes half of one connection at most.
  *
  * The age is that of `timestamp`, by the database's clock, at the start of a run: an event of exactly so many days is
- * kept. Of several processes one does it at a time.
+ * kept. Of several processes one does it at a time. While that clock is in doubt, nothing is deleted.
  */
 @Injectable()
 export class RetentionService implements OnApplicationBootstrap, OnApplicationShutdown {
   private readonly logger = new Logger(RetentionService.name);
   private readonly task: BackgroundTask;
+  private readonly retryMs: number;
+  private reported: string | undefined;
 
   constructor(
     private readonly deletion: EventDeletionService,
     private readonly runs: RetentionRunsService,
+    private readonly clock: ClockService,
     @Inject(CONFIG) private readonly config: Config,
   ) {
-    const retryMs = Math.min(RETRY_MS, config.retention.intervalMs);
-    this.task = new BackgroundTask('retention', retryMs, (signal) => this.run(signal));
+    this.retryMs = Math.min(RETRY_MS, config.retention.intervalMs);
+    this.task = new BackgroundTask('retention', this.retryMs, (signal) => this.run(signal));
   }
 
   onApplicationBootstrap(): void {
@@ -44,12 +48,14 @@ export class RetentionService implements OnApplicationBootstrap, OnApplicationSh
 
   /** What is kept how long, and when that was and will be applied. @throws AppError `unavailable` */
   async status(): Promise<RetentionDto> {
-    const { run, now } = await this.runs.last();
+    const [{ run, now }, doubt] = await Promise.all([this.runs.last(), this.hasPolicy ? this.clock.peek() : undefined]);
     const next = run ? run.endedAt.getTime() + this.config.retention.intervalMs : 0;
+    const times = [next, now.getTime(), doubt?.until?.getTime() ?? 0];
     return {
       policy: this.config.retention.days,
       last_run: run ? { at: run.endedAt.toISOString(), deleted: run.deleted, ms: run.ms } : null,
-      next_run: this.hasPolicy ? new Date(Math.max(next, now.getTime())).toISOString() : null,
+      next_run: this.hasPolicy ? new Date(Math.max(...times)).toISOString() : null,
+      held: doubt?.reason ?? null,
     };
   }
 
@@ -59,7 +65,11 @@ export class RetentionService implements OnApplicationBootstrap, OnApplicationSh
 
   private async run(signal: AbortSignal): Promise<number> {
     const run = await this.runs.begin();
+    const doubt = run && 'reason' in run ? run.reason : undefined;
+    if (doubt && doubt !== this.reported) this.logger.warn(`retention deletes nothing: ${doubt}`);
+    this.reported = doubt;
     if (!run) return this.runs.dueInMs();
+    if ('reason' in run) return this.retryMs;
     if (!(await this.deleteOld(run, signal))) return 0;
     const { deleted, ms } = await this.runs.end(run);
     if (deleted > 0) this.logger.log(`retention deleted ${deleted} events in ${ms} ms`);

@@ -6,13 +6,23 @@ import { ServiceRunsService, type CrashedRun } from './service-runs.service';
 /** Heartbeats that may be missed before a run counts as crashed. */
 const MISSED_HEARTBEATS = 3;
 
+/** Milliseconds by which the database's clock may go on more, or less, than that of this process from one heartbeat to the next. */
+const CLOCK_SLACK_MS = 1000;
+
+/** A heartbeat: the database's time, and when this process asked for it and knew it, in `performance.now()` milliseconds. */
+interface Heartbeat {
+  time: Date;
+  asked: number;
+  known: number;
+}
+
 /** Records the starts, stops and crashes of the service, through Nest's own hooks. */
 @Injectable()
 export class LifecycleService implements OnApplicationBootstrap, OnApplicationShutdown {
   private timer: NodeJS.Timeout | undefined;
   private beating: Promise<void> | undefined;
-  /** Since when every heartbeat of this process reached the database, in `performance.now()` milliseconds. */
-  private steadySince: number | undefined;
+  /** The time of the database since when every heartbeat reached it and its clock did not jump, and the last of them. */
+  private steady: { since: Date; last: Heartbeat } | undefined;
 
   constructor(
     private readonly recorder: EventRecorder,
@@ -71,24 +81,28 @@ export class LifecycleService implements OnApplicationBootstrap, OnApplicationSh
 
   private async tryBeat(): Promise<void> {
     try {
-      await this.runs.beat(this.aliveMs);
-      await this.reportCrashes();
+      const asked = performance.now();
+      const time = await this.runs.beat(this.aliveMs);
+      const beat = { time, asked, known: performance.now() };
+      const isFirst = this.steady === undefined;
+      // By a clock that jumped, or after a machine slept, nobody is overdue who could not say so since.
+      if (!this.steady || hasJumped(this.steady.last, beat)) this.steady = { since: time, last: beat };
+      this.steady.last = beat;
+      await this.reportCrashes(isFirst, this.steady.since, time);
     } catch {
       // The database is away, which health reports; the next heartbeat tries again.
-      this.steadySince = undefined;
+      this.steady = undefined;
     }
   }
 
   // After a start or an absence of the database the other processes get time for heartbeats of their own. The embedded
   // database has no other processes: a run that is still open is the previous one.
-  private async reportCrashes(): Promise<void> {
-    const now = performance.now();
-    const first = this.steadySince === undefined;
-    this.steadySince ??= now;
-    if (first) await this.runs.prune();
-    const { isEmbedded } = this.server;
-    if (isEmbedded ? !first : now - this.steadySince < this.aliveMs) return;
-    for (const run of await this.runs.endCrashed(isEmbedded ? 'all' : 'overdue')) this.recordCrash(run);
+  private async reportCrashes(isFirst: boolean, since: Date, now: Date): Promise<void> {
+    if (isFirst) await this.runs.prune();
+    const crashed = this.server.isEmbedded
+      ? isFirst && (await this.runs.endOthers())
+      : await this.runs.endOverdue(since, now);
+    for (const run of crashed || []) this.recordCrash(run);
   }
 
   private recordCrash(run: CrashedRun): void {
@@ -107,4 +121,9 @@ export class LifecycleService implements OnApplicationBootstrap, OnApplicationSh
       },
     });
   }
+}
+
+function hasJumped(before: Heartbeat, { time, asked, known }: Heartbeat): boolean {
+  const ms = time.getTime() - before.time.getTime();
+  return ms > known - before.asked + CLOCK_SLACK_MS || ms < asked - before.known - CLOCK_SLACK_MS;
 }

@@ -32,14 +32,17 @@ export class ServiceRunsService {
   /**
    * Says that this run lives, and will say so again within `aliveMs`; also when another process, which could not know,
    * took it for crashed.
+   *
+   * @returns what time it is
    */
-  async beat(aliveMs: number): Promise<void> {
+  async beat(aliveMs: number): Promise<Date> {
     const { serviceName, hostname, version } = this.config;
-    await this.runs.query(
+    const [row] = await this.runs.query<[{ now: Date }]>(
       `INSERT INTO service_runs (id, service_name, host, pid, version, started_at, expires_at)
        VALUES ($1, $2, $3, $4, $5, now() - make_interval(secs => $6), now() + make_interval(secs => $7))
        ON CONFLICT (id) DO UPDATE
-       SET heartbeat_at = now(), expires_at = excluded.expires_at, ended_at = NULL, outcome = NULL`,
+       SET heartbeat_at = now(), expires_at = excluded.expires_at, ended_at = NULL, outcome = NULL
+       RETURNING now() AS now`,
       [
         this.id,
         serviceName,
@@ -50,15 +53,33 @@ export class ServiceRunsService {
         aliveMs / 1000,
       ],
     );
+    return row.now;
   }
 
-  /** Ends every other open run, or only those that are overdue, and returns them; of several processes one gets each. */
-  async endCrashed(which: 'all' | 'overdue'): Promise<CrashedRun[]> {
+  /** Ends every other open run and returns them. */
+  endOthers(): Promise<CrashedRun[]> {
+    return this.endCrashed('true', []);
+  }
+
+  /**
+   * Ends every other open run that is overdue and returns them; of several processes one gets each. A run is overdue when it
+   * said nothing for as long as it said it might, after `since`: what it said before may be of a clock that was set since,
+   * above all when it is far ahead.
+   *
+   * @param now the time that the last heartbeat of this run had
+   */
+  endOverdue(since: Date, now: Date): Promise<CrashedRun[]> {
+    const silence = '(expires_at - heartbeat_at)';
+    const spoke = `CASE WHEN heartbeat_at > $2::timestamptz + ${silence} THEN $3::timestamptz ELSE greatest(heartbeat_at, $3) END`;
+    return this.endCrashed(`${spoke} + ${silence} <= $2`, [now, since]);
+  }
+
+  private async endCrashed(which: string, values: Date[]): Promise<CrashedRun[]> {
     const [rows] = await this.runs.query<[CrashedRun[], number]>(
       `UPDATE service_runs SET ended_at = now(), outcome = 'crash'
-       WHERE id <> $1 AND ended_at IS NULL AND ($2 OR expires_at <= now())
+       WHERE id <> $1 AND ended_at IS NULL AND ${which}
        RETURNING id, service_name, host, pid, version, started_at, heartbeat_at`,
-      [this.id, which === 'all'],
+      [this.id, ...values],
     );
     return rows;
   }
