@@ -1,5 +1,6 @@
 export { CacheModule } from './cache/cache.module';
 export { CacheService } from './cache/cache.service';
+export { SharedLoads } from './cache/shared-loads';
 export { ConfigError, loadConfig, loadProcessConfig, variables, type Config } from './config/config';
 export { CONFIG, ConfigModule } from './config/config.module';
 export { MigrationDataSource, type Schema } from './database/data-source';

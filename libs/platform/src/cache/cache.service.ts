@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Cache } from 'cache-manager';
 import { isUnavailable } from '../database/database-fault';
 import { isMark, type Leases } from './leases';
+import { joined, SharedLoads } from './shared-loads';
 
 /** A lease outlives the values stored under it; one that is lost early costs a miss, no more. */
 const LEASE_TTL_FACTOR = 2;
@@ -42,10 +43,9 @@ export class CacheService {
   private readonly epochKey: string;
   private readonly tokens = new Map<string, Promise<string[] | undefined>>();
   private readonly loads = new Map<string, Promise<string>>();
-  private readonly unkept = new Map<string, Promise<string>>();
-  private readonly waiting = new Map<string, Promise<string>>();
+  private readonly unkept = new SharedLoads<string>();
 
-  /** @param stores `undefined` is no cache: everything is loaded */
+  /** @param stores `undefined` is no cache: everything is loaded, equal loads that wait for each other as one */
   constructor(
     private readonly stores: CacheStores | undefined,
     private readonly prefix: string,
@@ -59,7 +59,7 @@ export class CacheService {
    * @throws what `load` throws; nothing is kept then
    */
   async getOrLoad(key: string, ttlMs: number, load: () => Promise<string>): Promise<string> {
-    if (this.stores === undefined) return load();
+    if (this.stores === undefined) return this.unkept.next(key, load);
     const { values, leases } = this.stores;
     const [leaseKey, valueKey] = [this.leaseKey(key), this.valueKey(key)];
     const [epoch, lease, found] = await values.mget<unknown>([this.epochKey, leaseKey, valueKey]);
@@ -69,7 +69,8 @@ export class CacheService {
       if (found.startsWith(grant)) return found.slice(grant.length);
     }
     const tokens = held ?? (await this.take(leases, leaseKey, ttlMs));
-    if (!tokens || isMark(lease)) return this.loadNext(key, load);
+    // Without a lease a load that is under way may be of before a change.
+    if (!tokens || isMark(lease)) return this.unkept.next(key, load);
     const grant = grantOf(tokens);
     return joined(this.loads, `${key}\n${grant}`, () => this.fill(values, valueKey, ttlMs, grant, load));
   }
@@ -127,18 +128,6 @@ export class CacheService {
     return joined(this.tokens, leaseKey, () => leases.take([epoch, lease]));
   }
 
-  // Without a lease a load that is under way may be of before a change; the next one can be shared. Readers of a key then
-  // take one connection at a time, however many they are.
-  private loadNext(key: string, load: () => Promise<string>): Promise<string> {
-    const running = this.unkept.get(key);
-    if (running === undefined && !this.waiting.has(key)) return joined(this.unkept, key, load);
-    return joined(this.waiting, key, async () => {
-      await running?.catch(() => undefined);
-      this.waiting.delete(key);
-      return joined(this.unkept, key, load);
-    });
-  }
-
   private async fill(
     values: Cache,
     valueKey: string,
@@ -160,15 +149,4 @@ export class CacheService {
   private leaseKey(key: string): string {
     return `${this.prefix}lease:${key}`;
   }
-}
-
-/** The work already under way under `key`, or `work` begun now. */
-function joined<T>(running: Map<string, Promise<T>>, key: string, work: () => Promise<T>): Promise<T> {
-  const existing = running.get(key);
-  if (existing) return existing;
-  const started = work().finally(() => {
-    if (running.get(key) === started) running.delete(key);
-  });
-  running.set(key, started);
-  return started;
 }
