@@ -28,7 +28,7 @@ export class EventAnalyticsController {
   })
   @ApiProblems(docs.UNKNOWN_ZONE, 'unavailable')
   async readTimeseries(@Query() query: TimeseriesQueryDto): Promise<JsonText> {
-    return new JsonText(JSON.stringify(await this.timeseries.read(query)));
+    return new JsonText(await this.timeseries.read(query));
   }
 
   @Get('facets')

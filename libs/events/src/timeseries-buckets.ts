@@ -43,7 +43,7 @@ export interface Buckets {
  *
  * @throws AppError `invalid` for more than `MAX_POINTS`
  */
-export function toBuckets(span: Span, bucket: (typeof BUCKETS)[number], timeZone: string): Buckets {
+export async function toBuckets(span: Span, bucket: (typeof BUCKETS)[number], timeZone: string): Promise<Buckets> {
   const { since, until } = span;
   const size = bucket === 'auto' ? fittingSize(span) : bucket;
   const width = WIDTHS_MS[size];
@@ -55,7 +55,7 @@ export function toBuckets(span: Span, bucket: (typeof BUCKETS)[number], timeZone
   }
   // Days of a zone are at most two less than those of UTC; thousands of years of them must not even be listed.
   requireFew(count - 2, size);
-  const starts = dayStarts(since, until, timeZone);
+  const starts = await dayStarts(since, until, timeZone);
   requireFew(starts.length, size);
   return { size, starts };
 }

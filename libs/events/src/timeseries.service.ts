@@ -1,12 +1,12 @@
 import { Injectable } from '@nestjs/common';
 import { InjectRepository } from '@nestjs/typeorm';
 import type { Repository } from 'typeorm';
-import { invalid } from '@app/platform';
+import { giveTurn, invalid } from '@app/platform';
 import { countsByMinute, isCountedByMinute } from './event-counts';
 import { applyFilter, toFilter, type EventFilter } from './event-filter';
 import { SEVERITIES, SystemEvent } from './event.entity';
 import { toBuckets, type Buckets } from './timeseries-buckets';
-import { MAX_SERIES, OTHER, type SeriesDto, type TimeseriesDto, type TimeseriesQueryDto } from './timeseries.dto';
+import { MAX_SERIES, OTHER, type SeriesDto, type TimeseriesQueryDto } from './timeseries.dto';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 const MINUTE_MS = 60 * 1000;
@@ -27,20 +27,22 @@ interface Counted {
 export class TimeseriesService {
   constructor(@InjectRepository(SystemEvent) private readonly events: Repository<SystemEvent>) {}
 
-  /** @throws AppError `invalid`, `unavailable` */
-  async read(query: TimeseriesQueryDto): Promise<TimeseriesDto> {
+  /** A `TimeseriesDto` as JSON text. @throws AppError `invalid`, `unavailable` */
+  async read(query: TimeseriesQueryDto): Promise<string> {
     const range = toRange(query);
     const { since, until } = range;
-    const buckets = toBuckets({ since: since.getTime(), until: until.getTime() }, query.bucket, query.tz);
+    const buckets = await toBuckets({ since: since.getTime(), until: until.getTime() }, query.bucket, query.tz);
     const [sql, parameters] = this.rows(range, query.group_by, buckets.starts);
     const counted = await this.events.query<Counted[]>(seriesOf(sql), parameters);
     const times = buckets.starts.map((start) => `${new Date(start).toISOString().slice(0, -5)}Z`);
-    return {
-      bucket: buckets.size,
-      since: since.toISOString(),
-      until: until.toISOString(),
-      series: complete(counted, query.group_by, range).map((series) => toSeries(series, times)),
-    };
+    const head = JSON.stringify({ bucket: buckets.size, since, until }).slice(0, -1);
+    const series: string[] = [];
+    for (const each of complete(counted, query.group_by, range)) {
+      const turn = giveTurn();
+      if (turn) await turn;
+      series.push(JSON.stringify(toSeries(each, times)));
+    }
+    return `${head},"series":[${series.join(',')}]}`;
   }
 
   // Rows (key, place, events). The first bucket has what is before the second one's start, so that a start is never
