@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { HealthIndicatorService, type HealthIndicatorResult } from '@nestjs/terminus';
-import { CacheService, CONFIG, DatabaseService, type Config } from '@app/platform';
+import { CacheService, CONFIG, DatabaseService, SharedLoads, type Config } from '@app/platform';
 
 /** Milliseconds each check may take. */
 const TIME_LIMIT = { postgres: 2000, migrations: 2000, redis: 500 };
@@ -8,6 +8,10 @@ const TIME_LIMIT = { postgres: 2000, migrations: 2000, redis: 500 };
 /** What each dependency is like. The messages are for anybody: nothing of what a driver says is repeated. */
 @Injectable()
 export class HealthIndicators {
+  // Of many probes at once, those that wait are answered from one check.
+  private readonly pings = new SharedLoads<void>();
+  private readonly pendingMigrations = new SharedLoads<string[]>();
+
   constructor(
     private readonly indicators: HealthIndicatorService,
     private readonly database: DatabaseService,
@@ -19,7 +23,7 @@ export class HealthIndicators {
   async postgres(): Promise<HealthIndicatorResult<'postgres'>> {
     return this.indicators
       .check('postgres')
-      .attempt(() => this.database.ping().catch(() => fail('PostgreSQL does not answer')))
+      .attempt(() => this.pings.next('', () => this.database.ping()).catch(() => fail('PostgreSQL does not answer')))
       .withTimeout(TIME_LIMIT.postgres);
   }
 
@@ -28,7 +32,9 @@ export class HealthIndicators {
     return this.indicators
       .check('migrations')
       .attempt(async () => {
-        const pending = await this.database.pendingMigrations().catch(() => fail('PostgreSQL does not answer'));
+        const pending = await this.pendingMigrations
+          .next('', () => this.database.pendingMigrations())
+          .catch(() => fail('PostgreSQL does not answer'));
         if (pending.length > 0) fail(`${pending.length} migrations are still to run: npm run migration:run`);
       })
       .withTimeout(TIME_LIMIT.migrations);

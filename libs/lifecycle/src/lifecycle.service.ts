@@ -68,7 +68,7 @@ export class LifecycleService implements OnApplicationBootstrap, OnApplicationSh
     await this.runs.end().catch(() => undefined);
   }
 
-  // A heartbeat may also have to wait for a connection that requests hold, and for a database that is slow.
+  // A heartbeat may also have to wait for a connection, and for a database that is slow.
   private get aliveMs(): number {
     const { connectTimeoutMs, statementTimeoutMs } = this.config.database;
     return this.config.heartbeatMs * MISSED_HEARTBEATS + connectTimeoutMs + statementTimeoutMs;

@@ -1,9 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { Inject, Injectable } from '@nestjs/common';
-import { InjectRepository } from '@nestjs/typeorm';
-import type { Repository } from 'typeorm';
-import { CONFIG, type Config } from '@app/platform';
-import { ServiceRun } from './service-run.entity';
+import { CONFIG, DatabaseService, Statement, type Config } from '@app/platform';
 
 /** Runs that ended longer ago than this are forgotten. */
 const KEPT_FOR = '30 days';
@@ -19,13 +16,43 @@ export interface CrashedRun {
   heartbeat_at: Date;
 }
 
-/** The runs of this service as the database knows them, by the database's clock. Each method throws what the driver says. */
+const BEAT = new Statement<{ now: Date }>(
+  'beat',
+  `INSERT INTO service_runs (id, service_name, host, pid, version, started_at, expires_at)
+   VALUES ($1, $2, $3, $4, $5, now() - make_interval(secs => $6), now() + make_interval(secs => $7))
+   ON CONFLICT (id) DO UPDATE
+   SET heartbeat_at = now(), expires_at = excluded.expires_at, ended_at = NULL, outcome = NULL
+   RETURNING now() AS now`,
+);
+const endCrashed = (which: string): string =>
+  `UPDATE service_runs SET ended_at = now(), outcome = 'crash'
+   WHERE id <> $1 AND ended_at IS NULL AND ${which}
+   RETURNING id, service_name, host, pid, version, started_at, heartbeat_at`;
+
+const SILENCE = '(expires_at - heartbeat_at)';
+const SPOKE = `CASE WHEN heartbeat_at > $2::timestamptz + ${SILENCE} THEN $3::timestamptz ELSE greatest(heartbeat_at, $3) END`;
+
+const END_OTHERS = new Statement<CrashedRun>('end-other-runs', endCrashed('true'));
+const END_OVERDUE = new Statement<CrashedRun>('end-overdue-runs', endCrashed(`${SPOKE} + ${SILENCE} <= $2`));
+const END = new Statement<Record<string, never>>(
+  'end-run',
+  `UPDATE service_runs SET ended_at = now(), outcome = 'shutdown' WHERE id = $1`,
+);
+const PRUNE = new Statement<Record<string, never>>(
+  'prune-runs',
+  `DELETE FROM service_runs WHERE ended_at < now() - interval '${KEPT_FOR}'`,
+);
+
+/**
+ * The runs of this service as the database knows them, by the database's clock. Not over the pool: a process whose
+ * requests hold all of it is not crashed. Each method throws what the driver says.
+ */
 @Injectable()
 export class ServiceRunsService {
   private readonly id = randomUUID();
 
   constructor(
-    @InjectRepository(ServiceRun) private readonly runs: Repository<ServiceRun>,
+    private readonly database: DatabaseService,
     @Inject(CONFIG) private readonly config: Config,
   ) {}
 
@@ -37,28 +64,22 @@ export class ServiceRunsService {
    */
   async beat(aliveMs: number): Promise<Date> {
     const { serviceName, hostname, version } = this.config;
-    const [row] = await this.runs.query<[{ now: Date }]>(
-      `INSERT INTO service_runs (id, service_name, host, pid, version, started_at, expires_at)
-       VALUES ($1, $2, $3, $4, $5, now() - make_interval(secs => $6), now() + make_interval(secs => $7))
-       ON CONFLICT (id) DO UPDATE
-       SET heartbeat_at = now(), expires_at = excluded.expires_at, ended_at = NULL, outcome = NULL
-       RETURNING now() AS now`,
-      [
-        this.id,
-        serviceName,
-        hostname.slice(0, 255),
-        process.pid,
-        version.slice(0, 50),
-        process.uptime(),
-        aliveMs / 1000,
-      ],
-    );
+    const [row] = await BEAT.run(this.database.reserved, [
+      this.id,
+      serviceName,
+      hostname.slice(0, 255),
+      process.pid,
+      version.slice(0, 50),
+      process.uptime(),
+      aliveMs / 1000,
+    ]);
+    if (!row) throw new Error('the statement returned no row');
     return row.now;
   }
 
   /** Ends every other open run and returns them. */
   endOthers(): Promise<CrashedRun[]> {
-    return this.endCrashed('true', []);
+    return END_OTHERS.run(this.database.reserved, [this.id]);
   }
 
   /**
@@ -69,28 +90,16 @@ export class ServiceRunsService {
    * @param now the time that the last heartbeat of this run had
    */
   endOverdue(since: Date, now: Date): Promise<CrashedRun[]> {
-    const silence = '(expires_at - heartbeat_at)';
-    const spoke = `CASE WHEN heartbeat_at > $2::timestamptz + ${silence} THEN $3::timestamptz ELSE greatest(heartbeat_at, $3) END`;
-    return this.endCrashed(`${spoke} + ${silence} <= $2`, [now, since]);
-  }
-
-  private async endCrashed(which: string, values: Date[]): Promise<CrashedRun[]> {
-    const [rows] = await this.runs.query<[CrashedRun[], number]>(
-      `UPDATE service_runs SET ended_at = now(), outcome = 'crash'
-       WHERE id <> $1 AND ended_at IS NULL AND ${which}
-       RETURNING id, service_name, host, pid, version, started_at, heartbeat_at`,
-      [this.id, ...values],
-    );
-    return rows;
+    return END_OVERDUE.run(this.database.reserved, [this.id, now, since]);
   }
 
   /** Ends this run properly. */
   async end(): Promise<void> {
-    await this.runs.query(`UPDATE service_runs SET ended_at = now(), outcome = 'shutdown' WHERE id = $1`, [this.id]);
+    await END.run(this.database.reserved, [this.id]);
   }
 
   /** Forgets runs that ended long ago. */
   async prune(): Promise<void> {
-    await this.runs.query(`DELETE FROM service_runs WHERE ended_at < now() - interval '${KEPT_FOR}'`);
+    await PRUNE.run(this.database.reserved, []);
   }
 }

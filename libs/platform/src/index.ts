@@ -5,6 +5,7 @@ export { ConfigError, loadConfig, loadProcessConfig, variables, type Config } fr
 export { CONFIG, ConfigModule } from './config/config.module';
 export { MigrationDataSource, type Schema } from './database/data-source';
 export { databaseFault } from './database/database-fault';
+export type { ConnectionQuota } from './database/connection-quota';
 export { DatabaseModule } from './database/database.module';
 export { DatabaseServer } from './database/database-server.module';
 export { DatabaseService } from './database/database.service';

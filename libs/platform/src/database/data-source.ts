@@ -1,4 +1,4 @@
-import { Client } from 'pg';
+import { Client, type PoolConfig } from 'pg';
 import { DataSource, MigrationExecutor, type Migration, type QueryRunner } from 'typeorm';
 import type { PostgresDataSourceOptions } from 'typeorm/driver/postgres/PostgresDataSourceOptions';
 import type { DatabaseConfig } from '../config/config';
@@ -31,6 +31,25 @@ export function requestOptions(config: DatabaseConfig, url: string, schema: Sche
       query_timeout: config.statementTimeoutMs + QUERY_TIMEOUT_GRACE_MS,
       keepAlive: true,
     },
+  };
+}
+
+/** Milliseconds that a statement of a probe or a heartbeat may take. */
+const RESERVED_STATEMENT_MS = 2000;
+
+/** Options of the one connection beside the pool, for what must be told also when requests hold the whole pool. */
+export function reservedOptions(config: DatabaseConfig, url: string): PoolConfig {
+  return {
+    connectionString: url,
+    Client: ImpatientClient,
+    application_name: 'eventdeck-reserved',
+    connectionTimeoutMillis: config.connectTimeoutMs,
+    min: 1,
+    max: 1,
+    statement_timeout: RESERVED_STATEMENT_MS,
+    query_timeout: RESERVED_STATEMENT_MS + QUERY_TIMEOUT_GRACE_MS,
+    keepAlive: true,
+    ...(config.tls && { ssl: config.tls }),
   };
 }
 

@@ -81,8 +81,16 @@ function innermost(error: unknown): unknown {
   return error instanceof QueryFailedError ? (error as QueryFailedError).driverError : error;
 }
 
+/** SQLSTATE of a lock that was not there in time, `lock_not_available`. */
+const LOCK_TIMEOUT = '55P03';
+
 /** The `AppError` of a database that cannot be reached, or does not answer in time. */
-export function unavailable(cause: Error): AppError {
+export function unavailable(cause: Error & { code?: unknown }): AppError {
+  if (cause.code === LOCK_TIMEOUT) {
+    return new AppError('unavailable', 'Another change that takes long locks what this one needs; try again.', {
+      cause,
+    });
+  }
   const state = TOO_SLOW.test(cause.message) ? 'did not answer in time' : 'is not available at the moment';
   return new AppError('unavailable', `The database ${state}; try again.`, { cause });
 }

@@ -1,5 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Inject, Injectable, Logger, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
+import {
+  Inject,
+  Injectable,
+  Logger,
+  type OnApplicationBootstrap,
+  type OnApplicationShutdown,
+  type OnModuleDestroy,
+} from '@nestjs/common';
 import type { Pool, PoolClient } from 'pg';
 import { DataSource } from 'typeorm';
 import type { PostgresDataSourceOptions } from 'typeorm/driver/postgres/PostgresDataSourceOptions';
@@ -7,9 +14,12 @@ import type { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver';
 import type { Config } from '../config/config';
 import { CONFIG } from '../config/config.module';
 import { AppError } from '../http/app-error';
-import { MigrationDataSource, type Schema } from './data-source';
+import { ConnectionQuotas, type ConnectionQuota, type QuotaLimits } from './connection-quota';
+import { MigrationDataSource, reservedOptions, type Schema } from './data-source';
 import { breaksConnection, isUnavailable, unavailable, UNDEFINED_TABLE } from './database-fault';
-import { inTransaction } from './transaction';
+import { ReservedConnection } from './reserved-connection';
+import type { Connection } from './statement';
+import { inTransaction, type TransactionOptions } from './transaction';
 
 /** Injection token of the entities and migrations. */
 export const SCHEMA = Symbol('SCHEMA');
@@ -27,16 +37,22 @@ export interface PoolStatus {
 
 /** Connects in the background until it succeeds, migrates when asked to, and tells how the database is. */
 @Injectable()
-export class DatabaseService implements OnApplicationBootstrap, OnModuleDestroy {
+export class DatabaseService implements OnApplicationBootstrap, OnModuleDestroy, OnApplicationShutdown {
   private readonly logger = new Logger(DatabaseService.name);
   private readonly stopping = new AbortController();
+  private readonly quotas: ConnectionQuotas;
+  private readonly reservedConnection: ReservedConnection;
   private connecting: Promise<void> = Promise.resolve();
 
   constructor(
     private readonly dataSource: DataSource,
     @Inject(CONFIG) private readonly config: Config,
     @Inject(SCHEMA) private readonly schema: Schema,
-  ) {}
+  ) {
+    this.quotas = new ConnectionQuotas(config.database.pool.max);
+    const { url = '' } = dataSource.options as PostgresDataSourceOptions;
+    this.reservedConnection = new ReservedConnection(reservedOptions(config.database, url), () => this.pool);
+  }
 
   async onApplicationBootstrap(): Promise<void> {
     this.connecting = this.connect();
@@ -48,14 +64,33 @@ export class DatabaseService implements OnApplicationBootstrap, OnModuleDestroy 
     await this.waitForConnection();
   }
 
+  // Whoever uses it, heartbeats at the end of a run too, has shut down before: this module is global.
+  async onApplicationShutdown(): Promise<void> {
+    await this.reservedConnection.close();
+  }
+
   /** Whether connections are made at all; a database that went away later shows in `ping`. */
   get isConnected(): boolean {
     return this.dataSource.isInitialized;
   }
 
+  /**
+   * The one connection beside the pool, for statements of some milliseconds that must be sent also when requests hold the
+   * whole pool: probes and heartbeats. They wait for each other. @throws AppError `unavailable` before the first connection
+   */
+  get reserved(): Connection {
+    if (!this.isConnected) throw notYetAvailable();
+    return this.reservedConnection;
+  }
+
+  /** A quota of the pool for one kind of work; see `ConnectionQuotas`. */
+  createQuota(limits: QuotaLimits): ConnectionQuota {
+    return this.quotas.create(limits);
+  }
+
   /** Resolves when the database answers. @throws whatever the driver says */
   async ping(): Promise<void> {
-    await this.dataSource.query('SELECT 1');
+    await this.reserved.query({ text: 'SELECT 1' });
   }
 
   /** Names of the migrations that are still to run. @throws whatever the driver says */
@@ -74,7 +109,7 @@ export class DatabaseService implements OnApplicationBootstrap, OnModuleDestroy 
   /** The pool that TypeORM uses, for a `Statement`. @throws AppError `unavailable` before the first connection */
   get pool(): Pool {
     const pool = this.existingPool;
-    if (!pool) throw new AppError('unavailable', 'The database is not available at the moment; try again.');
+    if (!pool) throw notYetAvailable();
     return pool;
   }
 
@@ -83,8 +118,8 @@ export class DatabaseService implements OnApplicationBootstrap, OnModuleDestroy 
    *
    * @throws what `work` throws; AppError `unavailable`
    */
-  transaction<T>(work: (connection: PoolClient) => Promise<T>): Promise<T> {
-    return this.onConnection((connection) => inTransaction(connection, () => work(connection)));
+  transaction<T>(work: (connection: PoolClient) => Promise<T>, options?: TransactionOptions): Promise<T> {
+    return this.onConnection((connection) => inTransaction(connection, () => work(connection), options));
   }
 
   /**
@@ -124,7 +159,7 @@ export class DatabaseService implements OnApplicationBootstrap, OnModuleDestroy 
 
   private async executedMigrations(): Promise<string[]> {
     try {
-      const rows = await this.dataSource.query<{ name: string }[]>('SELECT name FROM migrations');
+      const { rows } = await this.reserved.query<{ name: string }>({ text: 'SELECT name FROM migrations' });
       return rows.map(({ name }) => name);
     } catch (error) {
       if ((error as { code?: string }).code === UNDEFINED_TABLE) return [];
@@ -165,4 +200,8 @@ export class DatabaseService implements OnApplicationBootstrap, OnModuleDestroy 
       await migrations.destroy();
     }
   }
+}
+
+function notYetAvailable(): AppError {
+  return new AppError('unavailable', 'The database is not available at the moment; try again.');
 }
