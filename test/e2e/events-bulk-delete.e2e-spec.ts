@@ -23,7 +23,8 @@ describe('DELETE /api/events', () => {
   let api: TestApp;
 
   beforeAll(async () => {
-    api = await startEmptyApp();
+    // A test holds a lock for as long as it needs.
+    api = await startEmptyApp({ DATABASE_LOCK_TIMEOUT_MS: '60000' });
   });
 
   beforeEach(() => api.sql('TRUNCATE system_events'));

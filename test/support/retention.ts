@@ -37,7 +37,8 @@ export function useApps(): Apps {
   });
   return {
     start: async (database, variables = {}) => {
-      const api = await startApp({ CACHE: 'off', ...variables }, database);
+      // A test holds a lock for as long as it needs.
+      const api = await startApp({ CACHE: 'off', DATABASE_LOCK_TIMEOUT_MS: '60000', ...variables }, database);
       open.push(api);
       return api;
     },

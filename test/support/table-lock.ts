@@ -25,7 +25,7 @@ export const lockEvents = (subject: Subject): Promise<TableLock> => lockTable(su
 /** Locks a table until it is told to release it. */
 export async function lockTable(
   { databaseUrl }: Subject,
-  table: 'system_events' | 'idempotency_keys',
+  table: 'system_events' | 'idempotency_keys' | 'event_minutes',
 ): Promise<TableLock> {
   const client = new Client({ connectionString: databaseUrl });
   await client.connect();

@@ -1,6 +1,7 @@
-import { Controller, Get, Query } from '@nestjs/common';
+import { Controller, Get, Query, Req } from '@nestjs/common';
 import { ApiExtraModels, ApiOperation, ApiResponse, ApiTags, getSchemaPath } from '@nestjs/swagger';
 import { ApiProblems, JsonText } from '@app/platform';
+import type { FastifyRequest } from 'fastify';
 import * as docs from './event-analytics.openapi';
 import { EventFacetsDto, FacetsQueryDto } from './facets.dto';
 import { FacetsService } from './facets.service';
@@ -27,8 +28,8 @@ export class EventAnalyticsController {
     },
   })
   @ApiProblems(docs.UNKNOWN_ZONE, 'unavailable')
-  async readTimeseries(@Query() query: TimeseriesQueryDto): Promise<JsonText> {
-    return new JsonText(await this.timeseries.read(query));
+  async readTimeseries(@Query() query: TimeseriesQueryDto, @Req() { raw }: FastifyRequest): Promise<JsonText> {
+    return new JsonText(await this.timeseries.read(query, () => raw.socket.destroyed));
   }
 
   @Get('facets')
@@ -41,7 +42,7 @@ export class EventAnalyticsController {
     },
   })
   @ApiProblems(docs.WRONG_TOP, 'unavailable')
-  async readFacets(@Query() query: FacetsQueryDto): Promise<JsonText> {
-    return new JsonText(await this.facets.read(query));
+  async readFacets(@Query() query: FacetsQueryDto, @Req() { raw }: FastifyRequest): Promise<JsonText> {
+    return new JsonText(await this.facets.read(query, () => raw.socket.destroyed));
   }
 }

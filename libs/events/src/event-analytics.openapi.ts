@@ -1,11 +1,16 @@
 import { invalid } from '@app/platform';
+import { MAX_TURN_WAIT_MS, MAX_WAITING_SCANS } from './event-quotas';
 
 // What the OpenAPI document says of the counts beside the controller's own words.
 
+const TURNS = ` Such reads take half of the connections to the database at most, and equal ones that wait are read once; ${MAX_WAITING_SCANS} others wait, for ${MAX_TURN_WAIT_MS / 1000} s, and are refused with 503 then.`;
+
 export const TIMESERIES =
-  'Without `since`, the 24 hours before `until`; without `until`, up to now. Every bucket is there, 0 included. Filters by time and severity alone, ungrouped or grouped by severity, are answered from counts that are kept; others read all events that they find.';
+  'Without `since`, the 24 hours before `until`; without `until`, up to now. Every bucket is there, 0 included. Filters by time and severity alone, ungrouped or grouped by severity, are answered from counts that are kept; others read all events that they find.' +
+  TURNS;
 export const FACETS =
-  'Filters by type, severity and source alone are answered from counts that are kept; others read all events that they find.';
+  'Filters by type, severity and source alone are answered from counts that are kept; others read all events that they find.' +
+  TURNS;
 
 export const TIMESERIES_EXAMPLES = {
   ungrouped: {

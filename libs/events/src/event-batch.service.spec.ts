@@ -1,18 +1,34 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { AppError, BufferedContent, CacheService, Config, Connection, DatabaseService } from '@app/platform';
+import {
+  CacheService,
+  type AppError,
+  type BufferedContent,
+  type Connection,
+  type DatabaseService,
+} from '@app/platform';
 import { EventBatchService } from './event-batch.service';
+import type { EventQuotas } from './event-quotas';
 import type { EventStore } from './event-store';
 import type { IdempotencyService } from './idempotency.service';
 
 const MEBIBYTE = 1024 * 1024;
 
-/** One batch is stored at a time: half of the pool. */
-const CONFIG = { database: { pool: { max: 2 } } } as Config;
-
 const event = (message: string, details?: object): string =>
   JSON.stringify({ event_type: 'heavy', severity: 'info', message, details });
 
 const lines = (count: number, line: string): Buffer => Buffer.from(`${line}\n`.repeat(count));
+
+/** Turns of batches, one after the other. */
+function oneAtATime(): { run: <T>(work: () => Promise<T>) => Promise<T> } {
+  let last: Promise<unknown> = Promise.resolve();
+  return {
+    run: (work) => {
+      const result = last.then(work, work);
+      last = result;
+      return result;
+    },
+  };
+}
 
 describe('EventBatchService', () => {
   /** The records of each statement, and whether it is part of a transaction. */
@@ -35,13 +51,12 @@ describe('EventBatchService', () => {
     const database = {
       transaction: <T>(work: (connection: Connection) => Promise<T>): Promise<T> => work({} as Connection),
     };
-    const cache = { invalidate: () => Promise.resolve() };
     service = new EventBatchService(
       database as unknown as DatabaseService,
       store as EventStore,
       {} as IdempotencyService,
-      cache as unknown as CacheService,
-      CONFIG,
+      new CacheService(undefined, ''),
+      { batches: oneAtATime() } as unknown as EventQuotas,
     );
   });
 

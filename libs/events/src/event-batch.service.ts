@@ -1,41 +1,31 @@
-import { Inject, Injectable } from '@nestjs/common';
-import pLimit, { type Limit } from 'p-limit';
+import { Injectable } from '@nestjs/common';
 import {
   CacheService,
-  CONFIG,
   DatabaseService,
   giveTurn,
   type BufferedContent,
-  type Config,
   type Connection,
   type IdempotencyKey,
 } from '@app/platform';
 import { readBatch, sizeOfBatch } from './event-batch-reader';
 import { newEventKeys } from './event-cache-keys';
+import { EventQuotas } from './event-quotas';
 import { EventStore } from './event-store';
 import { IdempotencyService, type Answer } from './idempotency.service';
 import { JudgedBatch, type Chunk } from './judged-batch';
-import { MAX_WAIT_MS, tooManyWaiting } from './write-queue';
-
-/** Batches that may wait, of 16 MiB each at most; beyond, new ones are refused. */
-const MAX_WAITING_BATCHES = 32;
 
 const NO_BYTES = Buffer.alloc(0);
 
-/** Stores many events of one request, on a connection of its own; half of all are left to everybody else. */
+/** Stores many events of one request, on a connection of its own, in its turn. */
 @Injectable()
 export class EventBatchService {
-  private readonly inTurn: Limit;
-
   constructor(
     private readonly database: DatabaseService,
     private readonly events: EventStore,
     private readonly keys: IdempotencyService,
     private readonly cache: CacheService,
-    @Inject(CONFIG) { database: { pool } }: Config,
-  ) {
-    this.inTurn = pLimit(Math.ceil(pool.max / 2));
-  }
+    private readonly quotas: EventQuotas,
+  ) {}
 
   /**
    * Stores the events that are allowed, and tells of each what became of it.
@@ -45,13 +35,8 @@ export class EventBatchService {
    * @throws AppError what `readBatch` throws; `invalid` when `atomic`; `conflict` or `invalid` for the key;
    *   `unavailable`. Nothing is stored then, unless the connection broke at the commit
    */
-  async create(content: BufferedContent, atomic: boolean, key?: IdempotencyKey): Promise<Answer> {
-    if (this.inTurn.pendingCount >= MAX_WAITING_BATCHES) throw tooManyWaiting();
-    const since = performance.now();
-    return this.inTurn(() => {
-      if (performance.now() - since > MAX_WAIT_MS) throw tooManyWaiting();
-      return this.store(content, atomic, key);
-    });
+  create(content: BufferedContent, atomic: boolean, key?: IdempotencyKey): Promise<Answer> {
+    return this.quotas.batches.run(() => this.store(content, atomic, key));
   }
 
   private async store(content: BufferedContent, atomic: boolean, key?: IdempotencyKey): Promise<Answer> {

@@ -1,13 +1,25 @@
-import { Injectable } from '@nestjs/common';
+import { Inject, Injectable } from '@nestjs/common';
 import { InjectRepository } from '@nestjs/typeorm';
-import type { EntityManager, Repository, SelectQueryBuilder } from 'typeorm';
-import { AppError, CacheService, databaseFault, invalid } from '@app/platform';
+import type { Repository, SelectQueryBuilder } from 'typeorm';
+import {
+  AppError,
+  CacheService,
+  CONFIG,
+  databaseFault,
+  DatabaseService,
+  invalid,
+  Statement,
+  type Config,
+  type Connection,
+} from '@app/platform';
 import { eventKey, STATS_KEY, typeKey } from './event-cache-keys';
 import { countEvents } from './event-count';
 import type { Position } from './event-cursor';
 import type { DeleteEventsQueryDto } from './event-deletion.dto';
-import { isSelective, toFilter, type EventFilter } from './event-filter';
+import { fingerprint, isSelective, toFilter, type EventFilter } from './event-filter';
 import { MILLISECONDS, readInOrder } from './event-order';
+import { EventQuotas } from './event-quotas';
+import { EventScans } from './event-scans';
 import { SystemEvent } from './event.entity';
 
 /** Events of one transaction: it holds its locks for some milliseconds and stays far from the limit of a statement. */
@@ -25,6 +37,8 @@ export interface ChunkRange {
   after?: Position | undefined;
   /** Up to this id: a deletion would else not end while such events are stored. */
   lastId?: number;
+  /** Whether it waits for its turn however long that takes. */
+  isPatient?: boolean;
 }
 
 /** What a chunk did. */
@@ -40,12 +54,22 @@ interface LockedRow {
   milliseconds: number;
 }
 
+const DELETE_EVENTS = new Statement<{ count: number }>(
+  'delete-events',
+  `WITH deleted AS (DELETE FROM system_events WHERE id = ANY ($1::bigint[]) RETURNING id)
+   SELECT count(*)::int AS count FROM deleted`,
+);
+
 /** Deletes events by filters, in chunks that are a transaction each, the oldest first. */
 @Injectable()
 export class EventDeletionService {
   constructor(
     @InjectRepository(SystemEvent) private readonly events: Repository<SystemEvent>,
+    private readonly database: DatabaseService,
     private readonly cache: CacheService,
+    private readonly quotas: EventQuotas,
+    private readonly scans: EventScans,
+    @Inject(CONFIG) private readonly config: Config,
   ) {}
 
   /**
@@ -58,13 +82,13 @@ export class EventDeletionService {
   async delete(query: DeleteEventsQueryDto, isAbandoned: () => boolean): Promise<number> {
     const filter = toFilter(query);
     if (!isSelective(filter)) throw filterRequired();
-    if (query.dry_run) return countEvents(this.events, filter, 'exact');
+    if (query.dry_run) return this.count(query, isAbandoned);
     const lastId = await this.lastId();
     let deleted = 0;
     let after: Position | undefined;
     try {
       do {
-        const chunk = await this.deleteChunk(filter, { after, lastId });
+        const chunk = await this.deleteChunk(filter, { after, lastId, isPatient: after !== undefined });
         deleted += chunk.deleted;
         after = chunk.next;
       } while (after && !isAbandoned());
@@ -77,20 +101,54 @@ export class EventDeletionService {
   /**
    * Deletes the oldest events that a filter finds in a range, at most 1000, and makes what is cached of them void.
    *
-   * @throws AppError `unavailable`: whether they were deleted is not known then
+   * @throws AppError `unavailable`, also when one of them is locked for long: whether they were deleted is not known then
    */
-  async deleteChunk(filter: EventFilter, { after, lastId }: ChunkRange = {}): Promise<DeletedChunk> {
+  async deleteChunk(filter: EventFilter, { isPatient, ...range }: ChunkRange = {}): Promise<DeletedChunk> {
+    const { lockTimeoutMs } = this.config.database;
     const keys = new Set([STATS_KEY]);
-    return this.cache.changing(keys, (announce) =>
-      this.events.manager.transaction(async (manager) => {
-        const rows = await lockOldest(manager, filter, { after, lastId });
+    return this.cache.changing(keys, (announce) => {
+      const deleteOldest = async (connection: Connection): Promise<DeletedChunk> => {
+        const rows = await this.lockOldest(connection, filter, range);
         for (const { id, eventType } of rows) keys.add(eventKey(Number(id))).add(typeKey(eventType));
         const last = rows.length === CHUNK_EVENTS ? rows.at(-1) : undefined;
-        const deleted = await deleteRows(manager, rows);
+        const deleted = await deleteRows(connection, rows);
         await announce();
         return { deleted, next: last && { timestamp: last.milliseconds, id: Number(last.id) } };
-      }),
-    );
+      };
+      return this.quotas.changes.run(() => this.database.transaction(deleteOldest, { lockTimeoutMs }), {
+        ...(isPatient && { isPatient }),
+      });
+    });
+  }
+
+  private async count(query: DeleteEventsQueryDto, hasLeft: () => boolean): Promise<number> {
+    const count = async (): Promise<string> => String(await countEvents(this.events, toFilter(query), 'exact'));
+    return Number(await this.scans.read('count', fingerprint(query), count, hasLeft));
+  }
+
+  // Locked before they are deleted: what another change has meanwhile taken out of the filter is not among them. Always
+  // in this order, so that deletions at once wait for each other and never in a circle.
+  private async lockOldest(
+    connection: Connection,
+    filter: EventFilter,
+    { after, lastId }: ChunkRange,
+  ): Promise<LockedRow[]> {
+    const query = (): SelectQueryBuilder<SystemEvent> => {
+      const found = this.events
+        .createQueryBuilder('event')
+        .select('event.id', 'id')
+        .addSelect('event.event_type', 'eventType')
+        .addSelect(MILLISECONDS, 'milliseconds')
+        .setLock('pessimistic_write');
+      return lastId === undefined ? found : found.andWhere('event.id <= :lastId', { lastId });
+    };
+    const request = { limit: CHUNK_EVENTS, sort: 'timestamp', after } as const;
+    const { rows } = await readInOrder(query, filter, request, async (selection) => {
+      const [sql, parameters] = selection.getQueryAndParameters();
+      const rows = await new Statement<LockedRow>(undefined, sql).run(connection, parameters);
+      return { rows, found: rows.length };
+    });
+    return rows;
   }
 
   private async lastId(): Promise<number> {
@@ -104,39 +162,10 @@ export function filterRequired(): AppError {
   return invalid([{ detail: `at least one filter is required: ${FILTERS.join(', ')}`, parameter: 'since' }]);
 }
 
-// Locked before they are deleted: what another change has meanwhile taken out of the filter is not among them. Always in
-// this order, so that deletions at once wait for each other and never in a circle.
-async function lockOldest(
-  manager: EntityManager,
-  filter: EventFilter,
-  { after, lastId }: ChunkRange,
-): Promise<LockedRow[]> {
-  const query = (): SelectQueryBuilder<SystemEvent> => {
-    const found = manager
-      .createQueryBuilder(SystemEvent, 'event')
-      .select('event.id', 'id')
-      .addSelect('event.event_type', 'eventType')
-      .addSelect(MILLISECONDS, 'milliseconds')
-      .setLock('pessimistic_write');
-    return lastId === undefined ? found : found.andWhere('event.id <= :lastId', { lastId });
-  };
-  const request = { limit: CHUNK_EVENTS, sort: 'timestamp', after } as const;
-  const { rows } = await readInOrder(query, filter, request, async (selection) => {
-    const rows = await selection.getRawMany<LockedRow>();
-    return { rows, found: rows.length };
-  });
-  return rows;
-}
-
-async function deleteRows(manager: EntityManager, rows: LockedRow[]): Promise<number> {
+async function deleteRows(connection: Connection, rows: LockedRow[]): Promise<number> {
   if (rows.length === 0) return 0;
-  const { affected } = await manager
-    .createQueryBuilder()
-    .delete()
-    .from(SystemEvent)
-    .where('id = ANY (CAST(:ids AS bigint[]))', { ids: rows.map(({ id }) => id) })
-    .execute();
-  return affected ?? 0;
+  const deleted = await DELETE_EVENTS.run(connection, [rows.map(({ id }) => id)]);
+  return deleted[0]?.count ?? 0;
 }
 
 function interrupted(error: unknown, deleted: number): unknown {

@@ -8,6 +8,7 @@ import { EXPORT_FILES, type ExportedRow, type ExportFile } from './event-export-
 import { applyFilter, toFilter, type EventFilter } from './event-filter';
 import { EVENT_JSON } from './event-json';
 import { goOn, MILLISECONDS } from './event-order';
+import { EventQuotas } from './event-quotas';
 import { SystemEvent } from './event.entity';
 
 /** Characters that are read at once, and one event more: what an export needs of memory, some times over. */
@@ -50,7 +51,10 @@ interface Row extends ExportedRow {
 /** Writes all that filters find into one file, however much it is. */
 @Injectable()
 export class EventExportService {
-  constructor(@InjectRepository(SystemEvent) private readonly events: Repository<SystemEvent>) {}
+  constructor(
+    @InjectRepository(SystemEvent) private readonly events: Repository<SystemEvent>,
+    private readonly quotas: EventQuotas,
+  ) {}
 
   /**
    * Begins an export of what is stored now. It is read page by page as the file is read, each page by a statement of
@@ -85,7 +89,9 @@ export class EventExportService {
   }
 
   private async readPage(selection: Selection, limit: number, after?: Position): Promise<Page> {
-    const rows = await this.readRows(selection, limit, after);
+    // A page in the middle of the file is not refused: that would break the file off.
+    const isPatient = after !== undefined;
+    const rows = await this.quotas.scans.run(() => this.readRows(selection, limit, after), { isPatient });
     const last = rows.at(-1);
     // What did not fit into this page is found by the next one again.
     if (!last || (rows.length === last.found && rows.length < limit)) return { rows, next: undefined };

@@ -3,6 +3,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { CacheService, DatabaseService, StreamedContent } from '@app/platform';
 import { MAX_IMPORT_ERRORS, type ImportResultDto } from './event-import.dto';
 import { EventImportService } from './event-import.service';
+import type { EventQuotas } from './event-quotas';
 import type { EventStore } from './event-store';
 
 /** So many events are wrong that many turns are due, and so few that the file is not hopeless. */
@@ -35,7 +36,12 @@ describe('EventImportService', () => {
 
   /** Imports a file that comes in one part; of one without a good event nothing reaches the database. */
   function read(type: StreamedContent['type'], file: string): Promise<ImportResultDto> {
-    const service = new EventImportService({} as DatabaseService, {} as EventStore, {} as CacheService);
+    const service = new EventImportService(
+      {} as DatabaseService,
+      {} as EventStore,
+      {} as CacheService,
+      {} as EventQuotas,
+    );
     async function* chunks(): AsyncGenerator<Buffer, void> {
       yield await Promise.resolve(Buffer.from(file));
     }

@@ -1,9 +1,17 @@
 import { Injectable } from '@nestjs/common';
-import { AppError, CacheService, DatabaseService, giveTurn, type StreamedContent } from '@app/platform';
+import {
+  AppError,
+  CacheService,
+  DatabaseService,
+  giveTurn,
+  type Connection,
+  type StreamedContent,
+} from '@app/platform';
 import { newEventKeys } from './event-cache-keys';
 import { MAX_IMPORT_ERRORS, type ImportResultDto } from './event-import.dto';
 import { readItems, type ImportedItem } from './event-import-reader';
 import { hopelessFile, interrupted, isHopeless } from './event-import-refusal';
+import { EventQuotas } from './event-quotas';
 import { EventStore, toRecord } from './event-store';
 import type { CreateEventDto } from './events.dto';
 import { toRejected } from './rejected-event';
@@ -41,6 +49,7 @@ export class EventImportService {
     private readonly database: DatabaseService,
     private readonly store: EventStore,
     private readonly cache: CacheService,
+    private readonly quotas: EventQuotas,
   ) {}
 
   /**
@@ -85,13 +94,15 @@ export class EventImportService {
     const { records, places, types } = batch;
     if (records.length === 0) return;
     progress.batch = emptyBatch();
-    const outcomes = await this.cache.changing(newEventKeys(types), (announce) =>
-      this.database.transaction(async (connection) => {
+    const outcomes = await this.cache.changing(newEventKeys(types), (announce) => {
+      const store = async (connection: Connection): Promise<({ id: number } | AppError)[]> => {
         const stored = await this.store.insertMany(records, connection);
         await announce();
         return stored;
-      }),
-    );
+      };
+      // A refusal would break the file off.
+      return this.quotas.batches.run(() => this.database.transaction(store), { isPatient: true });
+    });
     outcomes.forEach((outcome, index) => {
       if (outcome instanceof AppError) reject(result, places[index]!, outcome);
       else result.imported++;

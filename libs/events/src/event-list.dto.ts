@@ -8,7 +8,8 @@ const PAGE = {
   offset: {
     min: 0,
     max: 2 ** 31 - 1,
-    description: 'How many events to pass over; slow when large: follow `Link` instead.',
+    description:
+      'How many events to pass over; slow when large, and refused with 503 when many such reads wait: follow `Link` instead.',
   },
   cursor: {
     type: 'string' as const,
@@ -47,7 +48,8 @@ export class ListEventsQueryDto extends EventFilterDto {
   sort?: Sort;
 
   @QueryEnum(COUNTS, {
-    description: 'Count all that the filters find, in `X-Total-Count`; an estimate is much faster on a large table.',
+    description:
+      'Count all that the filters find, in `X-Total-Count`; an estimate is much faster on a large table, where exact counts are refused with 503 when many wait.',
   })
   count?: (typeof COUNTS)[number];
 }

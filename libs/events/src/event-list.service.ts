@@ -4,12 +4,15 @@ import type { Repository } from 'typeorm';
 import { CacheService, CONFIG, DatabaseService, invalid, type Config } from '@app/platform';
 import { typeKey } from './event-cache-keys';
 import { countEvents } from './event-count';
-import { decodeCursor, encodeCursor, type Sort } from './event-cursor';
-import { fingerprint, toFilter } from './event-filter';
+import { isCountedByKey, isCountedByMinute } from './event-counts';
+import { decodeCursor, encodeCursor, type Position, type Sort } from './event-cursor';
+import { fingerprint, toFilter, type EventFilter } from './event-filter';
 import type { EventFilterDto } from './event-filter.dto';
 import { PageQueryDto, type ListEventsQueryDto } from './event-list.dto';
-import type { PageRequest } from './event-order';
-import { readPage } from './event-page';
+import { positionBehind, type PageRequest } from './event-order';
+import { readPage, type EventPage } from './event-page';
+import { EventQuotas } from './event-quotas';
+import { EventScans } from './event-scans';
 import { SystemEvent } from './event.entity';
 
 /** A page of a listing, ready to leave. */
@@ -24,6 +27,11 @@ export interface EventList {
 
 type Paging = Pick<ListEventsQueryDto, 'limit' | 'offset' | 'cursor' | 'sort'>;
 
+/** Offsets up to this are passed over with the page; a larger one is a read by itself. */
+const DEEP_OFFSET = 1000;
+
+type HasLeft = () => boolean;
+
 /** Finds events. */
 @Injectable()
 export class EventListService {
@@ -31,24 +39,25 @@ export class EventListService {
     @InjectRepository(SystemEvent) private readonly events: Repository<SystemEvent>,
     private readonly database: DatabaseService,
     private readonly cache: CacheService,
+    private readonly quotas: EventQuotas,
+    private readonly scans: EventScans,
     @Inject(CONFIG) private readonly config: Config,
   ) {}
 
-  /** @throws AppError `invalid`, `unavailable` */
-  async list(query: ListEventsQueryDto): Promise<EventList> {
-    const filter = toFilter(query);
-    const [page, total] = await Promise.all([
-      this.read(query, query, filter),
-      query.count && countEvents(this.events, filter, query.count),
-    ]);
+  /**
+   * @param hasLeft whether the client is gone: what it still waits for does not run
+   * @throws AppError `invalid`, `unavailable`
+   */
+  async list(query: ListEventsQueryDto, hasLeft: HasLeft): Promise<EventList> {
+    const [page, total] = await Promise.all([this.read(query, query, hasLeft), this.count(query, hasLeft)]);
     return { ...page, ...(total !== undefined && { total }) };
   }
 
   /** Newest first; the first page of the default size is cached. @throws AppError `invalid`, `unavailable` */
-  async listByType(eventType: string, page: PageQueryDto): Promise<EventList> {
+  async listByType(eventType: string, page: PageQueryDto, hasLeft: HasLeft): Promise<EventList> {
     const query = { event_type: [eventType] };
     const isFirst = page.limit === FIRST_PAGE.limit && !page.offset && page.cursor === undefined;
-    if (!isFirst) return this.read(query, page);
+    if (!isFirst) return this.read(query, page, hasLeft);
     const cached = await this.cache.getOrLoad(typeKey(eventType), this.config.cache.ttlMs.type, async () => {
       const { json, next } = await this.read(query, page);
       return `${next}\n${json}`;
@@ -57,14 +66,49 @@ export class EventListService {
     return { json: cached.slice(end + 1), next: cached.slice(0, end) };
   }
 
-  private async read(query: EventFilterDto, paging: Paging, filter = toFilter(query)): Promise<EventList> {
+  private async count(query: ListEventsQueryDto, hasLeft: HasLeft): Promise<number | undefined> {
+    if (query.count === undefined) return undefined;
+    const filter = toFilter(query);
+    const isKept = isCountedByKey(filter) || isCountedByMinute(filter);
+    if (query.count === 'estimated' || isKept) {
+      return this.quotas.pages.run(() => countEvents(this.events, filter, query.count ?? 'exact'));
+    }
+    const count = async (): Promise<string> => String(await countEvents(this.events, toFilter(query), 'exact'));
+    return Number(await this.scans.read('count', fingerprint(query), count, hasLeft));
+  }
+
+  private async read(query: EventFilterDto, paging: Paging, hasLeft?: HasLeft): Promise<EventList> {
     const print = fingerprint(query);
     const request = toPageRequest(paging, print);
-    const { json, next } = await readPage(this.events, this.database.pool, filter, request);
+    const filter = toFilter(query);
+    const { json, next } = await (request.offset > DEEP_OFFSET
+      ? this.readBehind(query, filter, request, hasLeft)
+      : this.readPage(filter, request, hasLeft));
     const cursor = next && encodeCursor({ sort: request.sort, fingerprint: print, position: next });
     return { json, next: cursor ?? '' };
   }
+
+  private readPage(filter: EventFilter, request: OffsetRequest, isAbandoned?: HasLeft): Promise<EventPage> {
+    return this.quotas.pages.run(() => readPage(this.events, this.database.pool, filter, request), { isAbandoned });
+  }
+
+  private async readBehind(
+    query: EventFilterDto,
+    filter: EventFilter,
+    request: OffsetRequest,
+    hasLeft?: HasLeft,
+  ): Promise<EventPage> {
+    const { sort, offset } = request;
+    const find = async (): Promise<string> =>
+      JSON.stringify((await positionBehind(this.events, toFilter(query), sort, offset)) ?? null);
+    const found = await this.scans.read('offset', [fingerprint(query), sort, offset], find, hasLeft);
+    const after = JSON.parse(found) as Position | null;
+    if (!after) return { json: '[]', next: undefined };
+    return this.readPage(filter, { ...request, after, offset: 0 }, hasLeft);
+  }
 }
+
+type OffsetRequest = PageRequest & { offset: number };
 
 const FIRST_PAGE = new PageQueryDto();
 const NEWEST_FIRST: Sort = '-timestamp';

@@ -54,8 +54,8 @@ export class EventsController {
     headers: { ...docs.LINK, ...docs.TOTAL_COUNT },
   })
   @ApiProblems(docs.WRONG_PARAMETER, 'unavailable')
-  async list(@Query() query: ListEventsQueryDto, @Req() { url }: FastifyRequest): Promise<JsonText> {
-    return answerList(await this.lists.list(query), url);
+  async list(@Query() query: ListEventsQueryDto, @Req() { url, raw }: FastifyRequest): Promise<JsonText> {
+    return answerList(await this.lists.list(query, () => raw.socket.destroyed), url);
   }
 
   @Get('stats')
@@ -74,9 +74,9 @@ export class EventsController {
   async listByType(
     @Param() { event_type }: EventTypeParamDto,
     @Query() page: PageQueryDto,
-    @Req() { url }: FastifyRequest,
+    @Req() { url, raw }: FastifyRequest,
   ): Promise<JsonText> {
-    return answerList(await this.lists.listByType(event_type, page), url);
+    return answerList(await this.lists.listByType(event_type, page, () => raw.socket.destroyed), url);
   }
 
   @Get(':id')

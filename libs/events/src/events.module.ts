@@ -10,6 +10,8 @@ import { EventDeletionService } from './event-deletion.service';
 import { EventExportService } from './event-export.service';
 import { EventImportService } from './event-import.service';
 import { EventListService } from './event-list.service';
+import { EventQuotas } from './event-quotas';
+import { EventScans } from './event-scans';
 import { EventStore } from './event-store';
 import { EventTransferController } from './event-transfer.controller';
 import { EventWriter } from './event-writer';
@@ -42,6 +44,8 @@ import { TimeseriesService } from './timeseries.service';
     RetentionController,
   ],
   providers: [
+    EventQuotas,
+    EventScans,
     EventsService,
     EventStore,
     EventWriter,

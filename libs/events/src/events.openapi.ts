@@ -77,7 +77,8 @@ export const NEW_EVENTS = {
     },
   },
 };
-export const CHANGE = 'What is absent stays as it is; `null` clears `details` and `source`.';
+export const CHANGE =
+  'What is absent stays as it is; `null` clears `details` and `source`. Changes of one event wait for each other; 503 where another session locks it for longer than a second, or 1000 changes wait.';
 export const CHANGES = {
   change: {
     summary: 'Change two fields, leave the others',

@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { InjectRepository } from '@nestjs/typeorm';
-import type { EntityManager, QueryDeepPartialEntity, Repository, UpdateResult } from 'typeorm';
+import type { QueryDeepPartialEntity, Repository } from 'typeorm';
 import {
   AppError,
   CacheService,
@@ -9,9 +9,11 @@ import {
   preconditionHolds,
   Statement,
   type Config,
+  type Connection,
   type IdempotencyKey,
 } from '@app/platform';
 import { eventKey, STATS_KEY, typeKey } from './event-cache-keys';
+import { EventQuotas } from './event-quotas';
 import { etagOf, EVENT_JSON, type StoredEvent } from './event-json';
 import { SystemEvent } from './event.entity';
 import type { NewEvent } from './event-store';
@@ -28,6 +30,16 @@ interface ReturnedRow {
   json: string;
 }
 
+interface LockedRow {
+  version: string;
+  eventType: string;
+}
+
+const LOCK_EVENT = new Statement<LockedRow>(
+  'lock-event',
+  'SELECT version, event_type AS "eventType" FROM system_events WHERE id = $1 FOR UPDATE',
+);
+const DELETE_EVENT = new Statement<Record<string, never>>('delete-event', 'DELETE FROM system_events WHERE id = $1');
 const READ_STATS = new Statement<{ json: string }>('read-stats', STATS_SQL);
 const RETURNING = `id, version, ${EVENT_JSON} AS json`;
 /** The rules of events: what is stored, found, changed and counted, and what the cache must forget. */
@@ -39,6 +51,7 @@ export class EventsService {
     private readonly writer: EventWriter,
     private readonly keyedWriter: KeyedEventWriter,
     private readonly cache: CacheService,
+    private readonly quotas: EventQuotas,
     @Inject(CONFIG) private readonly config: Config,
   ) {}
 
@@ -70,7 +83,7 @@ export class EventsService {
    * Changes what `changes` names and nothing else.
    *
    * @param ifMatch the `If-Match` header
-   * @throws AppError `not_found`, `precondition_failed`, `unavailable`
+   * @throws AppError `not_found`, `precondition_failed`; `unavailable`, also when it is locked for long
    */
   async update(id: number, changes: UpdateEventDto, ifMatch?: string): Promise<StoredEvent> {
     const columns = toColumns(changes);
@@ -81,47 +94,55 @@ export class EventsService {
     }
     const keys = new Set([eventKey(id), STATS_KEY]);
     if (changes.event_type !== undefined) keys.add(typeKey(changes.event_type));
-    return this.changing(keys, async (manager) => {
-      const previous = await this.lock(manager, id, ifMatch);
+    return this.changing(id, keys, async (connection) => {
+      const previous = await lock(connection, id, ifMatch);
       keys.add(typeKey(previous.eventType));
-      const result = await manager
+      const [sql, parameters] = this.events
         .createQueryBuilder()
-        .update(SystemEvent)
+        .update()
         .set({ ...columns, version: () => 'version + 1', updatedAt: () => 'clock_timestamp()' })
         .where('id = :id', { id })
         .returning(RETURNING)
-        .updateEntity(false)
-        .execute();
-      return firstRow(result);
+        .getQueryAndParameters();
+      return firstRow(await new Statement<ReturnedRow>(undefined, sql).run(connection, parameters));
     });
   }
 
-  /** @throws AppError `not_found`, `precondition_failed`, `unavailable` */
+  /** @throws AppError `not_found`, `precondition_failed`; `unavailable`, also when it is locked for long */
   async delete(id: number, ifMatch?: string): Promise<void> {
     const keys = new Set([eventKey(id), STATS_KEY]);
-    await this.changing(keys, async (manager) => {
-      const previous = await this.lock(manager, id, ifMatch);
+    await this.changing(id, keys, async (connection) => {
+      const previous = await lock(connection, id, ifMatch);
       keys.add(typeKey(previous.eventType));
-      await manager.delete(SystemEvent, { id: String(id) });
+      await DELETE_EVENT.run(connection, [id]);
     });
   }
 
   /** The counts as JSON text. @throws AppError `unavailable` */
   stats(): Promise<string> {
-    return this.cache.getOrLoad(STATS_KEY, this.config.cache.ttlMs.stats, async () => {
+    const load = async (): Promise<string> => {
       const [row] = await READ_STATS.run(this.database.pool, []);
       return row?.json ?? '{}';
-    });
+    };
+    return this.cache.getOrLoad(STATS_KEY, this.config.cache.ttlMs.stats, () => this.quotas.pages.run(load));
   }
 
-  private changing<T>(keys: ReadonlySet<string>, change: (manager: EntityManager) => Promise<T>): Promise<T> {
-    return this.cache.changing(keys, (announce) =>
-      this.events.manager.transaction(async (manager) => {
-        const result = await change(manager);
+  private changing<T>(
+    id: number,
+    keys: ReadonlySet<string>,
+    change: (connection: Connection) => Promise<T>,
+  ): Promise<T> {
+    const { lockTimeoutMs } = this.config.database;
+    return this.cache.changing(keys, (announce) => {
+      const changeAndAnnounce = async (connection: Connection): Promise<T> => {
+        const result = await change(connection);
         await announce();
         return result;
-      }),
-    );
+      };
+      return this.quotas.changes.run(() => this.database.transaction(changeAndAnnounce, { lockTimeoutMs }), {
+        key: id,
+      });
+    });
   }
 
   private async load(id: number): Promise<StoredEvent> {
@@ -134,18 +155,14 @@ export class EventsService {
     if (!row) throw notFound(id);
     return { id, ...row };
   }
+}
 
-  // Locked, so that the version that was compared is the one that is changed.
-  private async lock(manager: EntityManager, id: number, ifMatch: string | undefined): Promise<SystemEvent> {
-    const event = await manager.findOne(SystemEvent, {
-      select: { id: true, version: true, eventType: true },
-      where: { id: String(id) },
-      lock: { mode: 'pessimistic_write' },
-    });
-    if (!event) throw notFound(id);
-    requireMatch({ id, version: event.version }, ifMatch);
-    return event;
-  }
+// Locked, so that the version that was compared is the one that is changed.
+async function lock(connection: Connection, id: number, ifMatch: string | undefined): Promise<LockedRow> {
+  const [event] = await LOCK_EVENT.run(connection, [id]);
+  if (!event) throw notFound(id);
+  requireMatch({ id, version: event.version }, ifMatch);
+  return event;
 }
 
 function toColumns(event: UpdateEventDto): QueryDeepPartialEntity<SystemEvent> {
@@ -160,8 +177,7 @@ function toColumns(event: UpdateEventDto): QueryDeepPartialEntity<SystemEvent> {
   };
 }
 
-function firstRow(result: UpdateResult): StoredEvent {
-  const [row] = result.raw as ReturnedRow[];
+function firstRow([row]: ReturnedRow[]): StoredEvent {
   if (!row) throw new Error('the statement returned no row');
   return { ...row, id: Number(row.id) };
 }

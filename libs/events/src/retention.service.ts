@@ -95,7 +95,7 @@ export class RetentionService implements OnApplicationBootstrap, OnApplicationSh
     let after: Position | undefined;
     do {
       const start = performance.now();
-      const chunk = await this.deletion.deleteChunk(filter, { after });
+      const chunk = await this.deletion.deleteChunk(filter, { after, isPatient: true });
       if (!(await this.runs.goOn(run, chunk.deleted))) return false;
       after = chunk.next;
       await sleep(performance.now() - start, undefined, { signal }).catch(() => undefined);

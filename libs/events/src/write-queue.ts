@@ -97,8 +97,10 @@ export class WriteQueue<Item, Result> {
 }
 
 /** Said to who comes when too much is waiting, or has waited for too long. */
-export function tooManyWaiting(): AppError {
-  return new AppError('unavailable', 'Too many events are waiting to be stored; try again.');
+export const TOO_MANY_WAITING = 'Too many events are waiting to be stored; try again.';
+
+function tooManyWaiting(): AppError {
+  return new AppError('unavailable', TOO_MANY_WAITING);
 }
 
 function settle<Result>({ resolve, reject }: Waiting<unknown, Result>, result: Result | AppError | undefined): void {

@@ -43,6 +43,7 @@ describe('loadConfig', () => {
         pool: { min: 2, max: 10 },
         connectTimeoutMs: 2000,
         statementTimeoutMs: 5000,
+        lockTimeoutMs: 1000,
         tls: undefined,
       },
       cache: {

@@ -22,6 +22,8 @@ export interface DatabaseConfig {
   pool: { min: number; max: number };
   connectTimeoutMs: number;
   statementTimeoutMs: number;
+  /** How long a change or a deletion waits for a lock. */
+  lockTimeoutMs: number;
   /** node-postgres' `ssl` option; `undefined` leaves the choice to `sslmode` in the URL. */
   tls: { rejectUnauthorized: boolean; ca?: string; cert?: string; key?: string } | undefined;
 }
@@ -104,6 +106,7 @@ export const variables = {
   DATABASE_POOL_MAX: integer(1, 100)({ default: 10 }),
   DATABASE_CONNECT_TIMEOUT_MS: integer(100, 60_000)({ default: 2000 }),
   DATABASE_STATEMENT_TIMEOUT_MS: integer(100, 600_000)({ default: 5000 }),
+  DATABASE_LOCK_TIMEOUT_MS: integer(10, 600_000)({ default: 1000 }),
   DATABASE_TLS: str({ choices: TLS_MODES, default: undefined }),
   DATABASE_TLS_CA: file({ default: undefined }),
   DATABASE_TLS_CERT: file({ default: undefined }),
@@ -215,6 +218,7 @@ function databaseConfig(values: Values): DatabaseConfig {
     pool: { min: values.DATABASE_POOL_MIN, max: values.DATABASE_POOL_MAX },
     connectTimeoutMs: values.DATABASE_CONNECT_TIMEOUT_MS,
     statementTimeoutMs: values.DATABASE_STATEMENT_TIMEOUT_MS,
+    lockTimeoutMs: values.DATABASE_LOCK_TIMEOUT_MS,
     tls:
       values.DATABASE_TLS === undefined || values.DATABASE_TLS === 'disable'
         ? undefined
