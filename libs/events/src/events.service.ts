@@ -6,6 +6,7 @@ import {
   CacheService,
   CONFIG,
   DatabaseService,
+  invalid,
   preconditionHolds,
   Statement,
   type Config,
@@ -15,7 +16,7 @@ import {
 import { eventKey, STATS_KEY, typeKey } from './event-cache-keys';
 import { EventQuotas } from './event-quotas';
 import { etagOf, EVENT_JSON, type StoredEvent } from './event-json';
-import { SystemEvent } from './event.entity';
+import { SEVERITIES, SystemEvent } from './event.entity';
 import type { NewEvent } from './event-store';
 import { EventWriter } from './event-writer';
 import type { Answer } from './idempotency.service';
@@ -33,11 +34,12 @@ interface ReturnedRow {
 interface LockedRow {
   version: string;
   eventType: string;
+  severity: string;
 }
 
 const LOCK_EVENT = new Statement<LockedRow>(
   'lock-event',
-  'SELECT version, event_type AS "eventType" FROM system_events WHERE id = $1 FOR UPDATE',
+  'SELECT version, event_type AS "eventType", severity FROM system_events WHERE id = $1 FOR UPDATE',
 );
 const DELETE_EVENT = new Statement<Record<string, never>>('delete-event', 'DELETE FROM system_events WHERE id = $1');
 const READ_STATS = new Statement<{ json: string }>('read-stats', STATS_SQL);
@@ -83,7 +85,8 @@ export class EventsService {
    * Changes what `changes` names and nothing else.
    *
    * @param ifMatch the `If-Match` header
-   * @throws AppError `not_found`, `precondition_failed`; `unavailable`, also when it is locked for long
+   * @throws AppError `not_found`, `precondition_failed`; `invalid` for an adopted event whose severity must change along;
+   *   `unavailable`, also when it is locked for long
    */
   async update(id: number, changes: UpdateEventDto, ifMatch?: string): Promise<StoredEvent> {
     const columns = toColumns(changes);
@@ -97,6 +100,7 @@ export class EventsService {
     return this.changing(id, keys, async (connection) => {
       const previous = await lock(connection, id, ifMatch);
       keys.add(typeKey(previous.eventType));
+      requireSeverity(previous, changes);
       const [sql, parameters] = this.events
         .createQueryBuilder()
         .update()
@@ -186,6 +190,13 @@ function requireMatch(event: Pick<StoredEvent, 'id' | 'version'>, ifMatch: strin
   if (!preconditionHolds(ifMatch, etagOf(event))) {
     throw new AppError('precondition_failed', `Event ${event.id} was changed meanwhile; read it again.`);
   }
+}
+
+// The database would refuse it as well, without a word on why.
+function requireSeverity({ severity }: LockedRow, changes: UpdateEventDto): void {
+  if (changes.severity !== undefined || SEVERITIES.some((known) => known === severity)) return;
+  const detail = `severity must be given along: this event of an earlier backend has "${severity}", which none may have any more; it must be one of ${SEVERITIES.join(', ')}`;
+  throw invalid([{ detail, pointer: '#/severity' }]);
 }
 
 function notFound(id: number): AppError {

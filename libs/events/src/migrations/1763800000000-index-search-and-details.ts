@@ -7,6 +7,12 @@ import type { MigrationInterface, QueryRunner } from 'typeorm';
 const JOINING = '.-/+&<~';
 
 /**
+ * Characters of a message that are searched: all that an event may have. An earlier backend may have stored more, and
+ * PostgreSQL makes no word list of over 1 MiB; of this many characters, of up to four bytes, it makes a third of that.
+ */
+const SEARCHED = 65_536;
+
+/**
  * Full-text search over messages and containment in `details`.
  *
  * Words are those of the `simple` configuration after names are opened up at their punctuation: else the parser takes
@@ -22,7 +28,7 @@ export class IndexSearchAndDetails1763800000000 implements MigrationInterface {
   async up(queryRunner: QueryRunner): Promise<void> {
     await queryRunner.query(
       `ALTER TABLE system_events ADD COLUMN search tsvector GENERATED ALWAYS AS (
-         to_tsvector('pg_catalog.simple'::regconfig, translate(message, '${JOINING}', '${' '.repeat(JOINING.length)}'))
+         to_tsvector('pg_catalog.simple'::regconfig, translate(left(message, ${SEARCHED}), '${JOINING}', '${' '.repeat(JOINING.length)}'))
        ) STORED`,
     );
     await queryRunner.query(`CREATE INDEX system_events_search_idx ON system_events USING gin (search)`);
