@@ -52,6 +52,13 @@ describe('ReservedConnection', () => {
     expect(query).not.toHaveBeenCalled();
   });
 
+  it('may be closed more than once', async () => {
+    const connection = connect(testEnvironment().postgresUrl);
+    await connection.query({ text: 'SELECT 1' });
+    await connection.close();
+    await expect(connection.close()).resolves.toBeUndefined();
+  });
+
   it('falls back to others while the server has no connection left', async () => {
     const connection = await refused('53300');
     expect(await connection.query({ text: 'SELECT 1' })).toEqual({ rows: [{ one: 'of the pool' }] });

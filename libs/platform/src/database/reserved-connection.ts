@@ -7,6 +7,7 @@ const TOO_MANY_CONNECTIONS = '53300';
 /** One connection, made when it is first used and made anew when it broke; statements wait for each other. */
 export class ReservedConnection implements Connection {
   private readonly pool: Pool;
+  private closing: Promise<void> | undefined;
 
   /**
    * @param options of a pool of one connection
@@ -32,7 +33,8 @@ export class ReservedConnection implements Connection {
     }
   }
 
+  /** Ends the connection when no statement is under way any more; may be called again. */
   close(): Promise<void> {
-    return this.pool.end();
+    return (this.closing ??= this.pool.end());
   }
 }
