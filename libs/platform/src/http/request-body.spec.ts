@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { request, type ClientRequest, type IncomingMessage } from 'node:http';
 import { connect, type AddressInfo } from 'node:net';
-import { text as readText } from 'node:stream/consumers';
+import { buffer as readBytes, text as readText } from 'node:stream/consumers';
 import { setTimeout as pause } from 'node:timers/promises';
 import fastify, { type FastifyContextConfig, type FastifyInstance } from 'fastify';
 import { AppError } from './app-error';
@@ -41,6 +41,9 @@ async function startServer(timeoutMs: number): Promise<FastifyInstance> {
   server.post('/refuse', { config: stream }, async ({ body }) => {
     for await (const { length } of (body as StreamedContent).chunks) throw new AppError('invalid', `no ${length}`);
   });
+  server.post('/echo', { config: { body: { as: 'bytes', types: TYPES, limit: LIMIT } } }, ({ body }, reply) =>
+    reply.type('application/octet-stream').send((body as BufferedContent).bytes),
+  );
   server.get('/unread', () => ({ done: true }));
   await server.listen({ port: 0, host: '127.0.0.1' });
   return server;
@@ -144,6 +147,39 @@ describe('request bodies by the rules of their route', () => {
       }
     }
     expect(await post(server, '/stream', Buffer.alloc(20 * LIMIT))).toMatchObject({ body: { length: 20 * LIMIT } });
+  });
+
+  it('hands over what came, in whatever parts, with a length or without', async () => {
+    const content = Buffer.from(
+      Array.from({ length: LIMIT / 4 }, (_, place) => String(1000 + (place % 9000))).join(''),
+    );
+    const lengths = [{ 'content-length': content.length }, { 'transfer-encoding': 'chunked' }];
+    for (const headers of lengths) {
+      for (const parts of [1, 2, 3, 7, 64]) {
+        const opened = open(server, '/echo', headers);
+        const response = once(opened, 'response') as Promise<[IncomingMessage]>;
+        const size = Math.ceil(content.length / parts);
+        for (let at = 0; at < content.length; at += size) {
+          const part = content.subarray(at, at + size);
+          await new Promise((resolve) => opened.write(part, resolve));
+        }
+        opened.end();
+        expect((await readBytes((await response)[0])).equals(content)).toBe(true);
+      }
+    }
+  });
+
+  it('has room of its own for a body once a quarter has come, and not for what is only announced', async () => {
+    const room = jest.spyOn(Buffer, 'allocUnsafeSlow');
+    const sized = (): number[] => room.mock.calls.map(([size]) => size).filter((size) => size === LIMIT);
+    const opened = open(server, '/bytes', { 'content-length': LIMIT });
+    await new Promise((resolve) => opened.write(Buffer.alloc(LIMIT / 4 - 1), resolve));
+    await post(server, '/bytes', 'something else');
+    expect(sized()).toEqual([]);
+    opened.end(Buffer.alloc((3 * LIMIT) / 4 + 1));
+    expect(await answerTo(opened)).toMatchObject({ status: 200, body: { length: LIMIT } });
+    expect(sized()).toEqual([LIMIT]);
+    room.mockRestore();
   });
 
   it('refuses what is announced to be too long before it comes', async () => {
