@@ -12,7 +12,7 @@ import { newEventKeys } from './event-cache-keys';
 import { EventQuotas } from './event-quotas';
 import { EventStore } from './event-store';
 import { IdempotencyService, type Answer } from './idempotency.service';
-import { JudgedBatch, type Chunk } from './judged-batch';
+import { JudgedBatch } from './judged-batch';
 
 const NO_BYTES = Buffer.alloc(0);
 
@@ -42,25 +42,20 @@ export class EventBatchService {
   private async store(content: BufferedContent, atomic: boolean, key?: IdempotencyKey): Promise<Answer> {
     const batch = await judge(content);
     if (atomic) batch.refuseIfAny();
-    const chunks = batch.chunks();
     return this.cache.changing(newEventKeys(batch.eventTypes), async (announce) => {
       const insert = async (connection?: Connection): Promise<string> => {
         // One statement is a transaction by itself.
         if (!connection) await announce();
-        for (const chunk of chunks) await this.insert(batch, chunk, connection);
+        for (const chunk of batch.chunks) batch.note(chunk, await this.events.insertMany(chunk.unpack(), connection));
         if (atomic) batch.refuseIfAny();
         if (connection) await announce();
         return batch.toJson();
       };
       if (key) return this.keys.answerOnce(key, 200, insert);
-      const isOne = !atomic && chunks.length <= 1;
+      const isOne = !atomic && batch.chunks.length <= 1;
       const body = isOne ? await insert() : await this.database.transaction(insert);
       return { headers: {}, body, isReplayed: false };
     });
-  }
-
-  private async insert(batch: JudgedBatch, chunk: Chunk, connection?: Connection): Promise<void> {
-    batch.note(chunk, await this.events.insertMany(chunk.records, connection));
   }
 }
 

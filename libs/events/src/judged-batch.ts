@@ -8,10 +8,38 @@ import { MAX_STATEMENT } from './write-queue';
 /** What became of an event that was to be stored. */
 export type Outcome = { id: number } | AppError;
 
-/** Records that one statement stores, and the place of the first one among all records. */
-export interface Chunk {
-  start: number;
-  records: string[];
+/** Records that one statement stores well within its time limit. */
+class Chunk {
+  count = 0;
+  private characters = 0;
+  private records: string[] = [];
+  private bytes: Buffer | undefined;
+
+  /** @param start the place of the first one among all records */
+  constructor(readonly start: number) {}
+
+  hasRoomFor(record: string): boolean {
+    const isFull = this.count >= MAX_STATEMENT.events || this.characters + record.length > MAX_STATEMENT.characters;
+    return this.count === 0 || !isFull;
+  }
+
+  add(record: string): void {
+    this.records.push(record);
+    this.characters += record.length;
+    this.count++;
+  }
+
+  /** Keeps the records as bytes: beside the heap, and a character that needs one has one. */
+  pack(): void {
+    // JSON text has no line breaks of its own.
+    this.bytes = Buffer.from(this.records.join('\n'));
+    this.records = [];
+  }
+
+  /** The records, as `toRecord` writes them. */
+  unpack(): string[] {
+    return this.bytes?.toString().split('\n') ?? this.records;
+  }
 }
 
 /** A batch of which each event was judged: what is to be stored, as text, and what was refused, as it is answered. */
@@ -19,7 +47,8 @@ export class JudgedBatch {
   readonly eventTypes = new Set<string>();
   /** Bytes of all records, in UTF-8. */
   bytes = 0;
-  private readonly records: string[] = [];
+  /** All records. */
+  readonly chunks: Chunk[] = [];
   /** The place of each record among all events. */
   private readonly places: number[] = [];
   private readonly ids: (number | null)[] = [];
@@ -36,31 +65,14 @@ export class JudgedBatch {
       return;
     }
     const record = toRecord(item);
-    this.records.push(record);
+    this.chunkFor(record).add(record);
     this.places.push(index);
     this.eventTypes.add(item.event_type);
     this.bytes += Buffer.byteLength(record);
   }
 
-  /** All records, in parts that a statement stores well within its time limit. */
-  chunks(): Chunk[] {
-    const chunks: Chunk[] = [];
-    let characters = 0;
-    this.records.forEach((record, start) => {
-      const last = chunks.at(-1)?.records;
-      characters += record.length;
-      if (last && last.length < MAX_STATEMENT.events && characters <= MAX_STATEMENT.characters) {
-        last.push(record);
-      } else {
-        chunks.push({ start, records: [record] });
-        characters = record.length;
-      }
-    });
-    return chunks;
-  }
-
-  /** Notes what became of records, from the one at the place `start` on. */
-  note({ start }: Pick<Chunk, 'start'>, outcomes: readonly Outcome[]): void {
+  /** Notes what became of the records of a chunk. */
+  note({ start }: Chunk, outcomes: readonly Outcome[]): void {
     outcomes.forEach((outcome, offset) => {
       const index = this.places[start + offset]!;
       if (outcome instanceof AppError) this.reject(index, outcome);
@@ -83,6 +95,15 @@ export class JudgedBatch {
     }
     const counts = `"accepted":${this.ids.length - errors.length},"rejected":${errors.length}`;
     return `{${counts},"ids":${JSON.stringify(this.ids)},"errors":[${errors.join(',')}]}`;
+  }
+
+  private chunkFor(record: string): Chunk {
+    const last = this.chunks.at(-1);
+    if (last?.hasRoomFor(record)) return last;
+    last?.pack();
+    const next = new Chunk(this.places.length);
+    this.chunks.push(next);
+    return next;
   }
 
   private reject(index: number, error: AppError): void {
