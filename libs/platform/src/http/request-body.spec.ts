@@ -153,7 +153,10 @@ describe('request bodies by the rules of their route', () => {
     const content = Buffer.from(
       Array.from({ length: LIMIT / 4 }, (_, place) => String(1000 + (place % 9000))).join(''),
     );
-    const lengths = [{ 'content-length': content.length }, { 'transfer-encoding': 'chunked' }];
+    const lengths: Record<string, string | number>[] = [
+      { 'content-length': content.length },
+      { 'transfer-encoding': 'chunked' },
+    ];
     for (const headers of lengths) {
       for (const parts of [1, 2, 3, 7, 64]) {
         const opened = open(server, '/echo', headers);
