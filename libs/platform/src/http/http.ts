@@ -44,22 +44,22 @@ const DRAIN_TIMEOUT_MS = 10_000;
 const CLOSED_WITHIN_MS = 20_000;
 
 /**
- * Everything around the routes, in the order a request meets it: request id, security headers, host, CORS,
- * rate limit, token, body; then compression and the log line of the answer. Call it before `app.init()`, and what it returns after
+ * Everything around the routes, in the order a request meets it: request id, security headers, connections, host, CORS,
+ * rate limit, token, body; then compression and the log line of the response. Call it before `app.init()`, and what it returns after
  * the last route is registered: other methods on known paths are 405 then.
  */
 export async function configureHttp(app: NestFastifyApplication, config: HttpConfig): Promise<() => void> {
   const adapter = app.getHttpAdapter() as unknown as HttpAdapter;
   const server: FastifyInstance = adapter.getInstance();
-  limitConnections(server, config.maxConnections);
-  limitBodyTime(server);
-  limitMessageMemory(server);
-  limitAnswerTime(server);
   server.addHook('onRequest', (request, reply, done) => {
     const isTls = config.trustProxy !== false && request.protocol === 'https';
     void reply.headers(isTls ? TLS_SECURITY_HEADERS : SECURITY_HEADERS).header('x-request-id', request.id);
     done();
   });
+  limitConnections(server, config.maxConnections);
+  limitBodyTime(server);
+  limitMessageMemory(server);
+  limitAnswerTime(server);
   const checkHost = checkHosts(config);
   server.addHook('onRequest', (request, _reply, done) => done(checkHost(request.raw)));
   if (config.corsOrigins.length > 0) {
