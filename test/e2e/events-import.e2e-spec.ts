@@ -294,4 +294,11 @@ describe('POST /api/events/import', () => {
     expectProblem(await send('POST', `${api.url}/api/events/import`), 400);
     expectProblem(await send('GET', `${api.url}/api/events/import`), 405);
   });
+
+  it('answers 422 to an Idempotency-Key, whose promise it does not keep', async () => {
+    const headers = { 'content-type': MEDIA_TYPES.ndjson, 'idempotency-key': 'order-1' };
+    const answer = await send('POST', `${api.url}/api/events/import`, { body: JSON.stringify(EVENT), headers });
+    expect(expectInvalid(answer, 'Idempotency-Key').detail).toContain('not supported here');
+    expect(await countEvents(api)).toBe(0);
+  });
 });

@@ -2,6 +2,7 @@ import { Controller, Get, Header, HttpCode, Post, Query, StreamableFile } from '
 import { ApiExtraModels, ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagger';
 import {
   ApiProblems,
+  NoIdempotencyKey,
   NoQuery,
   RequestContent,
   StreamedAnswer,
@@ -38,6 +39,7 @@ export class EventTransferController {
   @Post('import')
   @HttpCode(200)
   @NoQuery()
+  @NoIdempotencyKey()
   @StreamedBody({ types: ['application/x-ndjson', 'application/json', 'text/csv'] })
   @ApiOperation({
     operationId: 'importEvents',

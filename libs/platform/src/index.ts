@@ -20,6 +20,7 @@ export { configureHttp } from './http/http';
 export { GrowingBuffer } from './http/growing-buffer';
 export { createHttpAdapter } from './http/http-adapter';
 export { IDEMPOTENCY_KEY_HEADER, IdempotencyKeyHeader, type IdempotencyKey } from './http/idempotency-key';
+export { NoIdempotencyKey } from './http/no-idempotency-key';
 export { NoQuery } from './http/no-query';
 export { ApiProblems } from './http/api-problems';
 export { completeDocument } from './http/complete-document';
