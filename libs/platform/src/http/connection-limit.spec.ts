@@ -107,6 +107,16 @@ describe('connections', () => {
     expect(kept.map(({ destroyed }) => destroyed)).toEqual([false, false, false]);
   });
 
+  it('that come at once do not take the place of each other while uploads are slow', async () => {
+    const uploads = [await open(uploading(2000)), await open(uploading(3000)), await open(WAIT)];
+    const newcomers = [await open(), await open()];
+    for (const newcomer of newcomers) {
+      newcomer.write(GET);
+      await until(() => newcomer.bytesRead > 0, 'it is answered');
+    }
+    expect(uploads.map(({ destroyed }) => destroyed)).toEqual([true, true, false]);
+  });
+
   it('of uploads never give way while they are fast enough, or owe another answer', async () => {
     const uploads = [await open(uploading(999)), await open(uploading(999)), await open(WAIT)];
     uploads[2]?.write(uploading(2000));

@@ -9,13 +9,16 @@ export const PROBE_CONNECTIONS = 10;
 /** Milliseconds by which an upload is behind the least rate before it gives its connection up. */
 const SLOW_MS = 1000;
 
+/** Connections without a request yet that do not give way to each other: those that come at once all have their turn. */
+const NEWCOMERS = 10;
+
 /** Of the limit: once so few connections are open, reaching it again is worth another line in the log. */
 const RELIEF = 0.9;
 
 /**
  * Limits how many connections are open at once. Beyond `max` a new one takes the place of one that waits for a request:
- * of the oldest that never made one, so that clients which say nothing, or too slowly, hold nobody up, else of the one
- * that has been idle for the longest, else of the slowest upload that comes at less than the least rate. Where every
+ * of the oldest that never made one where there are more than ten, so that clients which say nothing, or too slowly, hold
+ * nobody up, else of the one that has been idle for the longest, else of the slowest upload that comes at less than the least rate. Where every
  * connection waits for an answer, the new one is one of ten more: a probe is answered there, anything else with 503, and
  * it is closed then. Call it after the hook that sets the headers of every answer.
  *
@@ -62,8 +65,11 @@ interface Connection {
 class Connections {
   /** The one whose last answer, or whose beginning, was the longest ago is the first. */
   private readonly open = new Map<Socket, Connection>();
+  private readonly newcomers: number;
 
-  constructor(private readonly max: number) {}
+  constructor(private readonly max: number) {
+    this.newcomers = Math.min(NEWCOMERS, max >> 1);
+  }
 
   get size(): number {
     return this.open.size;
@@ -76,7 +82,7 @@ class Connections {
   /** Takes a connection, where there is room for it or another one gives way; whether it did. */
   admit(socket: Socket): boolean {
     if (this.open.size >= this.max) {
-      const replaced = this.mostIdle() ?? this.slowest();
+      const replaced = this.leastWorthy();
       if (!replaced) return false;
       this.forget(replaced);
       replaced.destroy();
@@ -105,14 +111,19 @@ class Connections {
     this.open.set(socket, { requests: connection.requests - 1, wasAnswered: true });
   }
 
-  private mostIdle(): Socket | undefined {
+  private leastWorthy(): Socket | undefined {
+    let silent: Socket | undefined;
+    let silentCount = 0;
     let idle: Socket | undefined;
     for (const [socket, { requests, wasAnswered }] of this.open) {
       if (requests > 0) continue;
-      if (!wasAnswered) return socket;
-      idle ??= socket;
+      if (wasAnswered) idle ??= socket;
+      else {
+        silent ??= socket;
+        silentCount++;
+      }
     }
-    return idle;
+    return silentCount > this.newcomers ? silent : (idle ?? this.slowest() ?? silent);
   }
 
   // Of an upload alone: behind another request its connection owes an answer.
