@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { createServer, type AddressInfo } from 'node:net';
 import { Client } from 'pg';
 import { schema } from '../../ormconfig';
-import { EndedEarly, useProcesses } from '../support/api-process';
+import { EndedEarly, linesWith, useProcesses } from '../support/api-process';
 import { query, useDatabases, withDatabase } from '../support/databases';
 import { testEnvironment } from '../support/environment';
 import { EVENT, expectProblem, type EventBody } from '../support/events';
@@ -122,6 +122,29 @@ describe('the start of a process', () => {
     } finally {
       await migrating.end();
     }
+  });
+});
+
+describe('a migration that fails', () => {
+  const launch = useProcesses();
+  const createDatabase = useDatabases();
+
+  it('is named in the log, each line of which is JSON, once however often it is tried', async () => {
+    const { url } = await createDatabase(null);
+    // Of a name that a migration wants.
+    await query(url, 'CREATE VIEW service_runs AS SELECT 1');
+    const process = await launch({ DATABASE_URL: url, MIGRATE_ON_START: 'true', LOG_LEVEL: 'trace' }).listening();
+    const failed = 'CreateServiceRuns1763700100000\\" failed';
+    await until(() => linesWith(process, failed).length >= 2, 'it is tried again');
+    const parsed = process
+      .output()
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { level: unknown; msg: string });
+    const failures = parsed.filter(({ msg }) => /^Migration ".*" failed/.test(msg));
+    expect(failures[0]?.msg).toMatch(/^Migration "CreateServiceRuns1763700100000" failed, error: .*service_runs/);
+    expect(new Set(failures.map(({ level }) => level)).size).toBe(2);
+    expect(failures.filter(({ level }) => level === failures[0]?.level)).toHaveLength(1);
   });
 });
 

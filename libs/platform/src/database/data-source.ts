@@ -1,8 +1,9 @@
 import { Client, type PoolConfig } from 'pg';
-import { DataSource, MigrationExecutor, type Migration, type QueryRunner } from 'typeorm';
+import { DataSource, MigrationExecutor, type Logger, type Migration, type QueryRunner } from 'typeorm';
 import type { PostgresDataSourceOptions } from 'typeorm/driver/postgres/PostgresDataSourceOptions';
 import type { DatabaseConfig } from '../config/config';
 import { EmbeddedPostgres } from '../embedded-postgres/embedded-postgres';
+import { TypeOrmLogger } from './typeorm-logger';
 
 /** The entities and migrations of all features, listed by class in `ormconfig.ts`. */
 export interface Schema {
@@ -23,6 +24,7 @@ const QUERY_TIMEOUT_GRACE_MS = 1000;
 export function requestOptions(config: DatabaseConfig, url: string, schema: Schema): PostgresDataSourceOptions {
   return {
     ...baseOptions(config, url, schema),
+    logger: new TypeOrmLogger(),
     poolSize: config.pool.max,
     extra: {
       Client: ImpatientClient,
@@ -88,7 +90,8 @@ class ImpatientClient extends Client {
 /**
  * The DataSource that migrates: one connection without a statement limit, and an advisory lock, so that of several
  * processes at once one migrates and the rest wait and then find nothing to do. The TypeORM command line uses it too.
- * Without `DATABASE_URL` it starts the embedded PostgreSQL and stops it again.
+ * Without `DATABASE_URL` it starts the embedded PostgreSQL and stops it again. Without a `logger` it prints what it does
+ * for whoever looks on.
  */
 export class MigrationDataSource extends DataSource {
   private embedded: EmbeddedPostgres | undefined;
@@ -97,8 +100,9 @@ export class MigrationDataSource extends DataSource {
     private readonly config: DatabaseConfig,
     schema: Schema,
     url = config.url,
+    logger?: Logger,
   ) {
-    super({ ...baseOptions(config, url ?? '', schema), poolSize: 2 });
+    super({ ...baseOptions(config, url ?? '', schema), ...(logger && { logger }), poolSize: 2 });
   }
 
   override async initialize(): Promise<this> {

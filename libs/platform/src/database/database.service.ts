@@ -20,6 +20,7 @@ import { breaksConnection, isUnavailable, unavailable, UNDEFINED_TABLE } from '.
 import { ReservedConnection } from './reserved-connection';
 import type { Connection } from './statement';
 import { inTransaction, type TransactionOptions } from './transaction';
+import { TypeOrmLogger } from './typeorm-logger';
 
 /** Injection token of the entities and migrations. */
 export const SCHEMA = Symbol('SCHEMA');
@@ -39,6 +40,7 @@ export interface PoolStatus {
 @Injectable()
 export class DatabaseService implements OnApplicationBootstrap, OnModuleDestroy, OnApplicationShutdown {
   private readonly logger = new Logger(DatabaseService.name);
+  private readonly migrationLogger = new TypeOrmLogger();
   private readonly stopping = new AbortController();
   private readonly quotas: ConnectionQuotas;
   private readonly reservedConnection: ReservedConnection;
@@ -192,7 +194,7 @@ export class DatabaseService implements OnApplicationBootstrap, OnModuleDestroy,
 
   private async migrate(): Promise<void> {
     const { url } = this.dataSource.options as PostgresDataSourceOptions;
-    const migrations = new MigrationDataSource(this.config.database, this.schema, url);
+    const migrations = new MigrationDataSource(this.config.database, this.schema, url, this.migrationLogger);
     await migrations.initialize();
     try {
       for (const { name } of await migrations.runMigrations()) this.logger.log(`migration ${name} applied`);
