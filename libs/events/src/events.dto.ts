@@ -2,8 +2,13 @@ import { ApiProperty, ApiPropertyOptional, ApiSchema } from '@nestjs/swagger';
 import { IsOptional } from 'class-validator';
 import { Text } from '@app/platform';
 import { SEVERITIES, type Severity } from './event.entity';
-import { IsDetails, IsSeverity, IsTimestamp, LIMITS, MayBeAbsent } from './event-rules';
+import { checkEventType, checkSource, IsDetails, IsSeverity, IsTimestamp, LIMITS, MayBeAbsent } from './event-rules';
 
+const EVENT_TYPE =
+  'What kind of thing happened: with a character that can be seen, without control characters but tabs and line breaks.';
+const MESSAGE =
+  'What happened, for a human: any text without NUL, so escape sequences too, which whoever shows it must escape.';
+const SOURCE = 'Which service it happened to; without control characters but tabs and line breaks.';
 const DETAILS = `Anything else, as JSON: at most 32 levels and 256 KiB. Numbers are doubles (IEEE 754): integers of 2^53 and
 beyond and what is too large or too small for a double are refused, digits beyond its 17 rounded, and -0 becomes 0. Of a
 name that stands twice the last value counts.`;
@@ -13,14 +18,14 @@ const EXAMPLE_DETAILS = { version: '1.4.2', commit: '9fceb02', duration_ms: 4210
 /** An event to store. */
 @ApiSchema({ name: 'CreateEvent' })
 export class CreateEventDto {
-  @Text({ max: LIMITS.eventType, description: 'What kind of thing happened.', example: 'deployment' })
+  @Text({ max: LIMITS.eventType, check: checkEventType, description: EVENT_TYPE, example: 'deployment' })
   event_type: string;
 
   @IsSeverity()
   @ApiProperty({ enum: SEVERITIES, enumName: 'Severity', description: 'How bad it is.', example: 'info' })
   severity: Severity;
 
-  @Text({ max: LIMITS.message, description: 'What happened, for a human.', example: 'api 1.4.2 is live' })
+  @Text({ max: LIMITS.message, description: MESSAGE, example: 'api 1.4.2 is live' })
   message: string;
 
   @IsOptional()
@@ -38,9 +43,10 @@ export class CreateEventDto {
   @Text({
     min: 0,
     max: LIMITS.source,
+    check: checkSource,
     nullable: true,
     required: false,
-    description: 'Which service it happened to.',
+    description: SOURCE,
     example: 'api',
   })
   source?: string | null;
@@ -63,8 +69,9 @@ export class UpdateEventDto {
   @MayBeAbsent()
   @Text({
     max: LIMITS.eventType,
+    check: checkEventType,
     required: false,
-    description: 'What kind of thing happened.',
+    description: EVENT_TYPE,
     example: 'deployment',
   })
   event_type?: string;
@@ -84,7 +91,7 @@ export class UpdateEventDto {
   @Text({
     max: LIMITS.message,
     required: false,
-    description: 'What happened, for a human.',
+    description: MESSAGE,
     example: 'api 1.4.2 is live, with two slow pods',
   })
   message?: string;
@@ -101,7 +108,15 @@ export class UpdateEventDto {
   details?: Record<string, unknown> | null;
 
   @IsOptional()
-  @Text({ min: 0, max: LIMITS.source, nullable: true, required: false, example: 'api' })
+  @Text({
+    min: 0,
+    max: LIMITS.source,
+    check: checkSource,
+    nullable: true,
+    required: false,
+    description: SOURCE,
+    example: 'api',
+  })
   source?: string | null;
 
   @MayBeAbsent()

@@ -34,14 +34,22 @@ export function checkText(value: unknown, min: number, max: number): string | un
   return tooLong ? `must have at most ${max} characters` : undefined;
 }
 
-/** A string property of 1 (or `min`) to `max` Unicode code points without NUL, with its schema. */
+/**
+ * A string property of 1 (or `min`) to `max` Unicode code points without NUL, with its schema. `check` returns what else
+ * is wrong with such a text, or `undefined`.
+ */
 export function Text({
   min = 1,
   max,
+  check,
   ...schema
-}: { min?: number; max: number } & Omit<ApiPropertyOptions, 'type'>): PropertyDecorator {
+}: {
+  min?: number;
+  max: number;
+  check?: (text: string) => string | undefined;
+} & Omit<ApiPropertyOptions, 'type'>): PropertyDecorator {
   return applyDecorators(
-    rule('text', (value) => checkText(value, min, max)),
+    rule('text', (value) => checkText(value, min, max) ?? check?.(value as string)),
     ApiProperty({ type: 'string', minLength: min, maxLength: max, ...schema } as ApiPropertyOptions),
   );
 }
