@@ -55,7 +55,7 @@ describe('EventBatchService', () => {
       database as unknown as DatabaseService,
       store as EventStore,
       {} as IdempotencyService,
-      new CacheService(undefined, ''),
+      new CacheService(undefined, '', {} as ConstructorParameters<typeof CacheService>[2]),
       { batches: oneAtATime() } as unknown as EventQuotas,
     );
   });

@@ -3,6 +3,7 @@ import { createCache } from 'cache-manager';
 import { Redis } from 'ioredis';
 import { Keyv } from 'keyv';
 import type { Config } from '../config/config';
+import { DatabaseIdentity } from '../database/database-identity';
 import { CONFIG } from '../config/config.module';
 import { CacheService, epochKeyOf } from './cache.service';
 import { MemoryStore } from './memory-store';
@@ -23,12 +24,12 @@ const markMsOf = ({ database }: Config): number => 2 * database.statementTimeout
     { provide: REDIS_STORE, inject: [CONFIG], useFactory: createRedisStore },
     {
       provide: CacheService,
-      inject: [CONFIG, REDIS_STORE],
-      useFactory: (config: Config, redisStore: RedisStore | undefined) => {
+      inject: [CONFIG, REDIS_STORE, DatabaseIdentity],
+      useFactory: (config: Config, redisStore: RedisStore | undefined, identity: DatabaseIdentity) => {
         const { mode, prefix } = config.cache;
-        if (mode === 'off') return new CacheService(undefined, prefix);
+        if (mode === 'off') return new CacheService(undefined, prefix, identity);
         const store = redisStore ?? new MemoryStore(markMsOf(config));
-        return new CacheService({ values: createCache({ stores: [keyv(store)] }), leases: store }, prefix);
+        return new CacheService({ values: createCache({ stores: [keyv(store)] }), leases: store }, prefix, identity);
       },
     },
   ],

@@ -6,6 +6,7 @@ import { testEnvironment } from '../../../../test/support/environment';
 import { freePort, until } from '../../../../test/support/services';
 import { loadConfig } from '../config/config';
 import { ConfigModule } from '../config/config.module';
+import { DatabaseIdentity } from '../database/database-identity';
 import { CacheModule } from './cache.module';
 import { AppError } from '../http/app-error';
 import { CacheService } from './cache.service';
@@ -70,9 +71,15 @@ describe('CacheService', () => {
     await redis.quit();
   });
 
-  async function cacheOf(mode: string, redisUrl = testEnvironment().redisUrl): Promise<CacheService> {
+  async function cacheOf(
+    mode: string,
+    redisUrl = testEnvironment().redisUrl,
+    current = 'a database',
+  ): Promise<CacheService> {
     const config = loadConfig({ CACHE: mode, CACHE_PREFIX: prefix, REDIS_URL: redisUrl });
-    const module = { module: class Process {}, imports: [ConfigModule.forRoot(config), CacheModule] };
+    const identity = { provide: DatabaseIdentity, useValue: { current } };
+    const database = { module: class Database {}, global: true, providers: [identity], exports: [identity] };
+    const module = { module: class Process {}, imports: [ConfigModule.forRoot(config), database, CacheModule] };
     const context = await NestFactory.createApplicationContext(module, { logger: false });
     contexts.push(context);
     return context.get(CacheService, { strict: false });

@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto';
+import { Logger } from '@nestjs/common';
 import type { Cache } from 'cache-manager';
 import { isUnavailable } from '../database/database-fault';
+import type { DatabaseIdentity } from '../database/database-identity';
 import { isMark, type Leases } from './leases';
 import { joined, SharedLoads } from './shared-loads';
 
@@ -15,8 +17,8 @@ const PING_TTL_MS = 1000;
 /** The key of the epoch, under the prefix of all our keys. */
 export const epochKeyOf = (prefix: string): string => `${prefix}lease:`;
 
-/** How a value begins that was loaded under these tokens. */
-const grantOf = (tokens: readonly string[]): string => `${tokens.join(' ')}\n`;
+/** How a value begins that was loaded from this database under these tokens. */
+const grantOf = (identity: string, tokens: readonly string[]): string => `${identity} ${tokens.join(' ')}\n`;
 
 /** Characters of a value worth keeping: a larger one takes Redis longer than the time limit of a command. */
 const MAX_VALUE_CHARACTERS = 1024 * 1024;
@@ -37,9 +39,13 @@ export interface CacheStores {
  * anybody takes. (Leases as in Nishtala et al., "Scaling Memcache at Facebook", NSDI 2013, section 3.2.1.) Loads of one
  * key under one lease are shared within the process.
  *
+ * Values also carry the identity of the database that they were loaded from: those of another one are never taken.
+ *
  * A cache that fails is a miss, never an error.
  */
 export class CacheService {
+  private readonly logger = new Logger(CacheService.name);
+  private hasWarned = false;
   private readonly epochKey: string;
   private readonly tokens = new Map<string, Promise<string[] | undefined>>();
   private readonly loads = new Map<string, Promise<string>>();
@@ -49,6 +55,7 @@ export class CacheService {
   constructor(
     private readonly stores: CacheStores | undefined,
     private readonly prefix: string,
+    private readonly identity: DatabaseIdentity,
   ) {
     this.epochKey = epochKeyOf(prefix);
   }
@@ -61,18 +68,24 @@ export class CacheService {
   async getOrLoad(key: string, ttlMs: number, load: () => Promise<string>): Promise<string> {
     if (this.stores === undefined) return this.unkept.next(key, load);
     const { values, leases } = this.stores;
+    const identity = this.identity.current;
+    if (identity === undefined) return this.unkept.next(key, load);
     const [leaseKey, valueKey] = [this.leaseKey(key), this.valueKey(key)];
     const [epoch, lease, found] = await values.mget<unknown>([this.epochKey, leaseKey, valueKey]);
     const held = typeof epoch === 'string' && typeof lease === 'string' ? [epoch, lease] : undefined;
     if (held && !isMark(lease) && typeof found === 'string') {
-      const grant = grantOf(held);
+      const grant = grantOf(identity, held);
       if (found.startsWith(grant)) return found.slice(grant.length);
+      if (found.slice(identity.length).startsWith(grant.slice(identity.length))) this.warnOfStranger();
     }
     const tokens = held ?? (await this.take(leases, leaseKey, ttlMs));
     // Without a lease a load that is under way may be of before a change.
     if (!tokens || isMark(lease)) return this.unkept.next(key, load);
-    const grant = grantOf(tokens);
-    return joined(this.loads, `${key}\n${grant}`, () => this.fill(values, valueKey, ttlMs, grant, load));
+    const grant = grantOf(identity, tokens);
+    return joined(this.loads, `${key}\n${grant}`, () => {
+      const keep = (value: string): Promise<unknown> => values.set(valueKey, grant + value, ttlMs);
+      return this.fill(identity, load, keep);
+    });
   }
 
   /**
@@ -129,17 +142,24 @@ export class CacheService {
   }
 
   private async fill(
-    values: Cache,
-    valueKey: string,
-    ttlMs: number,
-    grant: string,
+    identity: string,
     load: () => Promise<string>,
+    keep: (value: string) => Promise<unknown>,
   ): Promise<string> {
     const value = await load();
-    if (value.length <= MAX_VALUE_CHARACTERS) {
-      await values.set(valueKey, grant + value, ttlMs).catch(() => undefined);
+    // The connection that it came on may have been one to another database.
+    if (value.length <= MAX_VALUE_CHARACTERS && this.identity.current === identity) {
+      await keep(value).catch(() => undefined);
     }
     return value;
+  }
+
+  private warnOfStranger(): void {
+    if (this.hasWarned) return;
+    this.hasWarned = true;
+    this.logger.warn(
+      'the cache holds what is of another database: this one was restored or replaced, or another installation uses the same keys; give each a CACHE_PREFIX of its own',
+    );
   }
 
   private valueKey(key: string): string {

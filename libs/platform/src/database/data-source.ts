@@ -2,6 +2,7 @@ import { Client, type PoolConfig } from 'pg';
 import { DataSource, MigrationExecutor, type Logger, type Migration, type QueryRunner } from 'typeorm';
 import type { PostgresDataSourceOptions } from 'typeorm/driver/postgres/PostgresDataSourceOptions';
 import type { DatabaseConfig } from '../config/config';
+import type { DatabaseIdentity } from './database-identity';
 import { EmbeddedPostgres } from '../embedded-postgres/embedded-postgres';
 import { TypeOrmLogger } from './typeorm-logger';
 
@@ -21,7 +22,12 @@ const QUERY_TIMEOUT_GRACE_MS = 1000;
  * Options of the DataSource that serves requests: a bounded pool, a limit on connecting and on every statement.
  * A statement over the limit is cancelled by the server; when the server itself hangs, the client gives up.
  */
-export function requestOptions(config: DatabaseConfig, url: string, schema: Schema): PostgresDataSourceOptions {
+export function requestOptions(
+  config: DatabaseConfig,
+  url: string,
+  schema: Schema,
+  identity: DatabaseIdentity,
+): PostgresDataSourceOptions {
   return {
     ...baseOptions(config, url, schema),
     logger: new TypeOrmLogger(),
@@ -32,6 +38,7 @@ export function requestOptions(config: DatabaseConfig, url: string, schema: Sche
       statement_timeout: config.statementTimeoutMs,
       query_timeout: config.statementTimeoutMs + QUERY_TIMEOUT_GRACE_MS,
       keepAlive: true,
+      onConnect: identity.onConnect,
     },
   };
 }

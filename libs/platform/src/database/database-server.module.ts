@@ -1,6 +1,7 @@
 import { Inject, Injectable, Logger, Module, type OnApplicationShutdown } from '@nestjs/common';
 import type { Config } from '../config/config';
 import { CONFIG } from '../config/config.module';
+import { DatabaseIdentity } from './database-identity';
 import { EmbeddedPostgres } from '../embedded-postgres/embedded-postgres';
 
 /** The PostgreSQL server behind the process: the one of `DATABASE_URL`, or the embedded one, started and stopped here. */
@@ -35,5 +36,5 @@ export class DatabaseServer implements OnApplicationShutdown {
 }
 
 /** Imported by TypeORM's module, so that Nest, which shuts down importers first, stops the server after the pool. */
-@Module({ providers: [DatabaseServer], exports: [DatabaseServer] })
+@Module({ providers: [DatabaseServer, DatabaseIdentity], exports: [DatabaseServer, DatabaseIdentity] })
 export class DatabaseServerModule {}

@@ -2,6 +2,7 @@ import { Module, type DynamicModule } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import type { Config } from '../config/config';
 import { CONFIG } from '../config/config.module';
+import { DatabaseIdentity } from './database-identity';
 import { requestOptions, type Schema } from './data-source';
 import { DatabaseServer, DatabaseServerModule } from './database-server.module';
 import { DatabaseService, SCHEMA } from './database.service';
@@ -17,9 +18,9 @@ export class DatabaseModule {
         DatabaseServerModule,
         TypeOrmModule.forRootAsync({
           imports: [DatabaseServerModule],
-          inject: [CONFIG, DatabaseServer],
-          useFactory: async (config: Config, server: DatabaseServer) => ({
-            ...requestOptions(config.database, await server.start(), schema),
+          inject: [CONFIG, DatabaseServer, DatabaseIdentity],
+          useFactory: async (config: Config, server: DatabaseServer, identity: DatabaseIdentity) => ({
+            ...requestOptions(config.database, await server.start(), schema, identity),
             manualInitialization: true,
           }),
         }),
