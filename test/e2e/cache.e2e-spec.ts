@@ -141,6 +141,19 @@ describe('the cache in Redis', () => {
     expect(await redis.keys(`${prefix}*type:paged`)).toEqual([]);
   });
 
+  it('leaves nothing of what is not there: neither missing events nor unknown types', async () => {
+    for (const path of ['999999', 'type/unknown']) {
+      expect((await read(api, path)).status).toBe(path === '999999' ? 404 : 200);
+      const left = async (): Promise<boolean> =>
+        (await redis.keys(`${prefix}*${path.replace('type/', '')}`)).length === 0;
+      await until(left, `nothing is kept of ${path}`);
+    }
+    // Once it is there, it is kept.
+    await createEvent(api, { event_type: 'unknown' });
+    await read(api, 'type/unknown');
+    expect(await redis.exists(`${prefix}events:type:unknown`)).toBe(1);
+  });
+
   it('reads a row once for 200 requests at once', async () => {
     const statements = jest.spyOn(Client.prototype, 'query');
     const answers = await Promise.all(Array.from({ length: 200 }, () => read(api, String(id))));

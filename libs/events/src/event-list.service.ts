@@ -58,10 +58,11 @@ export class EventListService {
     const query = { event_type: [eventType] };
     const isFirst = page.limit === FIRST_PAGE.limit && !page.offset && page.cursor === undefined;
     if (!isFirst) return this.read(query, page, hasLeft);
-    const cached = await this.cache.getOrLoad(typeKey(eventType), this.config.cache.ttlMs.type, async () => {
+    const load = async (): Promise<string> => {
       const { json, next } = await this.read(query, page);
       return `${next}\n${json}`;
-    });
+    };
+    const cached = await this.cache.getOrLoad(typeKey(eventType), this.config.cache.ttlMs.type, load, hasEvents);
     const end = cached.indexOf('\n');
     return { json: cached.slice(end + 1), next: cached.slice(0, end) };
   }
@@ -109,6 +110,9 @@ export class EventListService {
 }
 
 type OffsetRequest = PageRequest & { offset: number };
+
+// There is no end of types without an event, and their pages cost the database little.
+const hasEvents = (cached: string): boolean => !cached.endsWith('\n[]');
 
 const FIRST_PAGE = new PageQueryDto();
 const NEWEST_FIRST: Sort = '-timestamp';

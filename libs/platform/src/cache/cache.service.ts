@@ -63,9 +63,15 @@ export class CacheService {
   /**
    * The value under `key`, or what `load` returns, kept for `ttlMs` milliseconds.
    *
-   * @throws what `load` throws; nothing is kept then
+   * @param isWorthKeeping of what `load` returned
+   * @throws what `load` throws; nothing is kept then, nor a lease: whoever asks for what is not there must not fill the cache
    */
-  async getOrLoad(key: string, ttlMs: number, load: () => Promise<string>): Promise<string> {
+  async getOrLoad(
+    key: string,
+    ttlMs: number,
+    load: () => Promise<string>,
+    isWorthKeeping: (value: string) => boolean = () => true,
+  ): Promise<string> {
     if (this.stores === undefined) return this.unkept.next(key, load);
     const { values, leases } = this.stores;
     const identity = this.identity.current;
@@ -83,8 +89,16 @@ export class CacheService {
     if (!tokens || isMark(lease)) return this.unkept.next(key, load);
     const grant = grantOf(identity, tokens);
     return joined(this.loads, `${key}\n${grant}`, () => {
-      const keep = (value: string): Promise<unknown> => values.set(valueKey, grant + value, ttlMs);
-      return this.fill(identity, load, keep);
+      const keep = async (value: string): Promise<boolean> => {
+        // The connection that it came on may have been one to another database.
+        if (this.identity.current !== identity || !isWorthKeeping(value)) return false;
+        if (value.length > MAX_VALUE_CHARACTERS) return false;
+        await values.set(valueKey, grant + value, ttlMs).catch(() => undefined);
+        return true;
+      };
+      // Nobody waits for the end of a lease without a value; if others have kept one under it, that is a miss.
+      const drop = (): void => void leases.release([leaseKey], [], '');
+      return fill(load, keep, drop);
     });
   }
 
@@ -141,19 +155,6 @@ export class CacheService {
     return joined(this.tokens, leaseKey, () => leases.take([epoch, lease]));
   }
 
-  private async fill(
-    identity: string,
-    load: () => Promise<string>,
-    keep: (value: string) => Promise<unknown>,
-  ): Promise<string> {
-    const value = await load();
-    // The connection that it came on may have been one to another database.
-    if (value.length <= MAX_VALUE_CHARACTERS && this.identity.current === identity) {
-      await keep(value).catch(() => undefined);
-    }
-    return value;
-  }
-
   private warnOfStranger(): void {
     if (this.hasWarned) return;
     this.hasWarned = true;
@@ -168,5 +169,20 @@ export class CacheService {
 
   private leaseKey(key: string): string {
     return `${this.prefix}lease:${key}`;
+  }
+}
+
+async function fill(
+  load: () => Promise<string>,
+  keep: (value: string) => Promise<boolean>,
+  drop: () => void,
+): Promise<string> {
+  let isKept = false;
+  try {
+    const value = await load();
+    isKept = await keep(value);
+    return value;
+  } finally {
+    if (!isKept) drop();
   }
 }
