@@ -2,7 +2,7 @@ import eslint from '@eslint/js';
 import tseslint from 'typescript-eslint';
 
 export default tseslint.config(
-  { ignores: ['dist/', 'coverage/', 'node_modules/', '.data/', 'test/support/generated/'] },
+  { ignores: ['dist/', 'coverage/', 'node_modules/', '.data/', 'test/support/generated/', 'test/generators/clients/'] },
   eslint.configs.recommended,
   {
     files: ['**/*.ts'],
