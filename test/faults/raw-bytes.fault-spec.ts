@@ -68,7 +68,7 @@ const REFUSED: [status: number, what: string, bytes: Buffer][] = [
   [422, '200,000 nested arrays in an atomic batch', whole('/api/events/batch?atomic=true', NESTED)],
   [400, 'bytes that are no UTF-8 in the path', http('GET /api/events/type/\xff')],
   [404, 'a path of 15 KiB', http(`GET /${'x/'.repeat(7500)}`)],
-  [404, 'a method of WebDAV', http('PROPFIND /api/events')],
+  [405, 'a method of WebDAV', http('PROPFIND /api/events')],
   [404, 'an asterisk', http('OPTIONS *')],
   [404, 'a type that is none to a path that is none', whole('/nothing', BODY, ['Content-Type: nonsense'])],
 ];
