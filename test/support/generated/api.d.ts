@@ -98,7 +98,7 @@ export interface paths {
         head?: never;
         /**
          * Change fields of an event
-         * @description What is absent stays as it is; `null` clears `details` and `source`.
+         * @description What is absent stays as it is; `null` clears `details` and `source`. Changes of one event wait for each other; 503 where another session locks it for longer than a second, or 1000 changes wait.
          */
         patch: operations["updateEvent"];
         trace?: never;
@@ -114,8 +114,8 @@ export interface paths {
         put?: never;
         /**
          * Store many events
-         * @description Up to 10,000 events or 16 MiB, as a JSON array or as newline-delimited JSON (`application/x-ndjson`). Each event
-         *     is judged by itself: `errors` says which were rejected and why, the others are stored, all in one transaction. With
+         * @description Up to 10,000 events or 16 MiB, as a JSON array or as newline-delimited JSON (`application/x-ndjson`). Each event,
+         *     of 1 MiB at most, is judged by itself: `errors` says which were rejected and why, the others are stored, all in one transaction. With
          *     `atomic=true` one rejected event rejects all (422). Half of the database's connections are for batches, 32 more batches wait
          *     for 5 seconds at most; beyond that the answer is 503 with `Retry-After`.
          */
@@ -135,7 +135,7 @@ export interface paths {
         };
         /**
          * Count events over time
-         * @description Without `since`, the 24 hours before `until`; without `until`, up to now. Every bucket is there, 0 included. Filters by time and severity alone, ungrouped or grouped by severity, are answered from counts that are kept; others read all events that they find.
+         * @description Without `since`, the 24 hours before `until`; without `until`, up to now. Every bucket is there, 0 included. Filters by time and severity alone, ungrouped or grouped by severity, are answered from counts that are kept; others read all events that they find. Such reads take half of the connections to the database at most, and equal ones that wait are read once; 100 others wait, for 2 s, and are refused with 503 then.
          */
         get: operations["getEventTimeseries"];
         put?: never;
@@ -155,7 +155,7 @@ export interface paths {
         };
         /**
          * Count events by their values
-         * @description Filters by type, severity and source alone are answered from counts that are kept; others read all events that they find.
+         * @description Filters by type, severity and source alone are answered from counts that are kept; others read all events that they find. Such reads take half of the connections to the database at most, and equal ones that wait are read once; 100 others wait, for 2 s, and are refused with 503 then.
          */
         get: operations["getEventFacets"];
         put?: never;
@@ -197,7 +197,7 @@ export interface paths {
         put?: never;
         /**
          * Upload events
-         * @description Reads what an export writes, and files that are made by hand: `id`, `created_at` and `updated_at` are ignored, every other field is as for storing one event. The file may be of any size, one event in it up to 1 MiB. It is stored as it arrives, 500 events at a time: what is wrong with one event rejects that one only, and where the file itself is broken what stood before stays imported, and the error says how much that was. When the first 10,000 events are all refused, nothing more is read: a 422 lists the first of them, each with its line in `detail` and its place among the events in `pointer`. CSV has a header with the columns in any order, at least `event_type`, `severity` and `message`; one apostrophe in front of a text is taken away. Sending the same file twice stores its events twice.
+         * @description Reads what an export writes, and files that are made by hand: `id`, `created_at` and `updated_at` are ignored, every other field is as for storing one event. The file may be of any size, one event in it up to 1 MiB, and may come slowly: at 1 KiB a second at least, averaged over a minute (what the service itself takes is not counted), and never nothing for 30 seconds, else 408. It is stored as it arrives, 500 events at a time: what is wrong with one event rejects that one only, and where the file itself is broken what stood before stays imported, and the error says how much that was. When the first 10,000 events are all refused, nothing more is read: a 422 lists the first of them, each with its line in `detail` and its place among the events in `pointer`. CSV has a header with the columns in any order, at least `event_type`, `severity` and `message`; one apostrophe in front of a text is taken away. Sending the same file twice stores its events twice, so an `Idempotency-Key` is refused.
          */
         post: operations["importEvents"];
         delete?: never;
@@ -376,7 +376,7 @@ export interface components {
         Severity: "info" | "warning" | "error" | "critical";
         CreateEvent: {
             /**
-             * @description What kind of thing happened.
+             * @description What kind of thing happened: with a character that can be seen, without control characters but tabs and line breaks.
              * @example deployment
              */
             event_type: string;
@@ -386,7 +386,7 @@ export interface components {
              */
             severity: components["schemas"]["Severity"];
             /**
-             * @description What happened, for a human.
+             * @description What happened, for a human: any text without NUL, so escape sequences too, which whoever shows it must escape.
              * @example api 1.4.2 is live
              */
             message: string;
@@ -404,7 +404,7 @@ export interface components {
                 [key: string]: unknown;
             } | null;
             /**
-             * @description Which service it happened to.
+             * @description Which service it happened to; without control characters but tabs and line breaks.
              * @example api
              */
             source?: string | null;
@@ -518,7 +518,7 @@ export interface components {
         };
         UpdateEvent: {
             /**
-             * @description What kind of thing happened.
+             * @description What kind of thing happened: with a character that can be seen, without control characters but tabs and line breaks.
              * @example deployment
              */
             event_type?: string;
@@ -528,7 +528,7 @@ export interface components {
              */
             severity?: components["schemas"]["Severity"];
             /**
-             * @description What happened, for a human.
+             * @description What happened, for a human: any text without NUL, so escape sequences too, which whoever shows it must escape.
              * @example api 1.4.2 is live, with two slow pods
              */
             message?: string;
@@ -545,7 +545,10 @@ export interface components {
             details?: {
                 [key: string]: unknown;
             } | null;
-            /** @example api */
+            /**
+             * @description Which service it happened to; without control characters but tabs and line breaks.
+             * @example api
+             */
             source?: string | null;
             /**
              * Format: date-time
@@ -561,7 +564,7 @@ export interface components {
              */
             index: number;
             /**
-             * @description The status it would have had alone: 400 when it cannot be read, 422 when it breaks a rule.
+             * @description The status it would have had alone: 400 when it cannot be read, 413 when it is too long, 422 when it breaks a rule.
              * @example 422
              */
             status: number;
@@ -704,7 +707,7 @@ export interface components {
         };
         ImportEvent: {
             /**
-             * @description What kind of thing happened.
+             * @description What kind of thing happened: with a character that can be seen, without control characters but tabs and line breaks.
              * @example deployment
              */
             event_type: string;
@@ -714,7 +717,7 @@ export interface components {
              */
             severity: components["schemas"]["Severity"];
             /**
-             * @description What happened, for a human.
+             * @description What happened, for a human: any text without NUL, so escape sequences too, which whoever shows it must escape.
              * @example api 1.4.2 is live
              */
             message: string;
@@ -732,7 +735,7 @@ export interface components {
                 [key: string]: unknown;
             } | null;
             /**
-             * @description Which service it happened to.
+             * @description Which service it happened to; without control characters but tabs and line breaks.
              * @example api
              */
             source?: string | null;
@@ -850,6 +853,11 @@ export interface components {
              * @example 2026-01-31T10:30:00.123Z
              */
             next_run: string | null;
+            /**
+             * @description Why nothing is deleted at the moment: the clock of the database, by which events are old, is more than 5 minutes from that of the process, or it went back, or on by more than 2 days; then it must go on from there for 24 hours. Null when it is believed.
+             * @example null
+             */
+            held: string | null;
         };
         HealthCheck: {
             /**
@@ -1181,13 +1189,13 @@ export interface operations {
                 detail?: string[];
                 /** @description How many events at most. */
                 limit?: number;
-                /** @description How many events to pass over; slow when large: follow `Link` instead. */
+                /** @description How many events to pass over; slow when large, and refused with 503 when many such reads wait: follow `Link` instead. */
                 offset?: number;
                 /** @description Where to go on: from the `Link` header of the page before, with the same filters. */
                 cursor?: string;
                 /** @description The newest first, or the oldest first. */
                 sort?: "-timestamp" | "timestamp";
-                /** @description Count all that the filters find, in `X-Total-Count`; an estimate is much faster on a large table. */
+                /** @description Count all that the filters find, in `X-Total-Count`; an estimate is much faster on a large table, where exact counts are refused with 503 when many wait. */
                 count?: "exact" | "estimated";
             };
             header?: never;
@@ -2005,7 +2013,7 @@ export interface operations {
             query?: {
                 /** @description How many events at most. */
                 limit?: number;
-                /** @description How many events to pass over; slow when large: follow `Link` instead. */
+                /** @description How many events to pass over; slow when large, and refused with 503 when many such reads wait: follow `Link` instead. */
                 offset?: number;
                 /** @description Where to go on: from the `Link` header of the page before, with the same filters. */
                 cursor?: string;
@@ -4127,7 +4135,7 @@ export interface operations {
                      *       "type": "about:blank",
                      *       "title": "Request Timeout",
                      *       "status": 408,
-                     *       "detail": "The request body did not arrive in time: nothing more came within 30 seconds. 500 events were imported and 0 rejected before.",
+                     *       "detail": "The request body did not arrive in time: less than 1 KiB a second came, on the average of a minute. 500 events were imported and 0 rejected before.",
                      *       "instance": "/api/events/import",
                      *       "request_id": "0f4a7c7e-2f0e-4bd7-9a57-55a5f2b9e0ab"
                      *     }
@@ -4294,7 +4302,8 @@ export interface operations {
                      *         "deleted": 1284,
                      *         "ms": 356
                      *       },
-                     *       "next_run": "2026-01-31T10:30:00.123Z"
+                     *       "next_run": "2026-01-31T10:30:00.123Z",
+                     *       "held": null
                      *     }
                      */
                     "application/json": components["schemas"]["Retention"];
@@ -4880,6 +4889,30 @@ export interface operations {
                      *       "title": "Bad Request",
                      *       "status": 400,
                      *       "detail": "The query is not percent-encoded UTF-8.",
+                     *       "instance": "/api/health/database",
+                     *       "request_id": "0f4a7c7e-2f0e-4bd7-9a57-55a5f2b9e0ab"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service wants a token and the request has none, or another. */
+            401: {
+                headers: {
+                    /**
+                     * @description How to authenticate.
+                     * @example Bearer
+                     */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "about:blank",
+                     *       "title": "Unauthorized",
+                     *       "status": 401,
+                     *       "detail": "Send the API token as Authorization: Bearer <token>.",
                      *       "instance": "/api/health/database",
                      *       "request_id": "0f4a7c7e-2f0e-4bd7-9a57-55a5f2b9e0ab"
                      *     }
