@@ -167,6 +167,31 @@ describe('POST /api/events/batch', () => {
     expectProblem(await post(events.padEnd(16 * MEBIBYTE + 1)), 413);
   });
 
+  it.each(['application/json', NDJSON])('takes an event of 1 MiB, and rejects a longer one alone: %s', async (type) => {
+    const sized = (bytes: number): string =>
+      `${JSON.stringify(EVENT)
+        .slice(0, -1)
+        .padEnd(bytes - 1)}}`;
+    const events = [sized(MEBIBYTE), sized(MEBIBYTE + 1), JSON.stringify(EVENT)];
+    const body = type === NDJSON ? events.join('\n') : `[${events.join(',')}]`;
+    const answer = await post(body, { type });
+    expect(answer.body).toMatchObject({
+      accepted: 2,
+      errors: [{ index: 1, status: 413, detail: 'The event is larger than 1 MiB.' }],
+    });
+    expectInvalid(await post(body, { type, query: '?atomic=true' }), '#/1');
+    expect(await countEvents(api)).toBe(2);
+  });
+
+  it('stores nothing of a large array that is broken at its end', async () => {
+    const events = JSON.stringify(numbered(5000));
+    for (const end of ['', ',', ',]', '}', ']]', `]${events}`, ',{"a":]', ',"\\"]']) {
+      expectProblem(await post(events.slice(0, -1) + end), 400);
+    }
+    expect(await countEvents(api)).toBe(0);
+    expect((await post(events)).body.accepted).toBe(5000);
+  });
+
   it.each([
     ['{"a":1}', 422],
     ['"text"', 422],

@@ -15,8 +15,8 @@ const BETWEEN = 100;
 /** Nearly 64 KiB: a larger body would count for the memory of all bodies, another bound. */
 const LARGE = { event_type: 'overload', severity: 'info', message: 'large', details: { filler: 'x'.repeat(64_000) } };
 
-/** How many of them may wait, at 64 Mi characters, and be under way, at 4 Mi; and how many batches. */
-const LARGE_TAKEN = Math.ceil((68 * 1024 * 1024) / JSON.stringify(LARGE).length);
+/** How many of them may wait, at 64 Mi characters, and be under way, at 1 Mi; and how many batches. */
+const LARGE_TAKEN = Math.ceil((65 * 1024 * 1024) / JSON.stringify(LARGE).length);
 const BATCHES_TAKEN = 32 + 5;
 
 /** Requests of each kind: more than twice what is taken. */
