@@ -22,6 +22,9 @@ const EVENT = 'The event';
 /** Bytes of a JSON array that is parsed in one go, which takes a third of the time; more would be too much at once. */
 const SMALL_ARRAY_BYTES = 256 * 1024;
 
+/** Bytes of a JSON array whose values are not counted, as most are: of those in their turn each takes a MiB at most. */
+const UNCOUNTED_BYTES = 32 * 1024;
+
 const BYTE_ORDER_MARK = Buffer.from('\ufeff');
 const NEWLINE = 0x0a;
 const QUOTE = 0x22;
@@ -47,7 +50,7 @@ export function readBatch({ type, bytes }: BufferedContent): Iterable<BatchItem>
 /** Bytes that a batch takes while it is read. */
 export function sizeOfBatch({ type, bytes }: BufferedContent): number {
   const isParsedWhole = type !== 'application/x-ndjson' && bytes.length <= SMALL_ARRAY_BYTES;
-  return bytes.length + (isParsedWhole ? costOfValues(bytes) : 0);
+  return bytes.length + (isParsedWhole && bytes.length > UNCOUNTED_BYTES ? costOfValues(bytes) : 0);
 }
 
 function* readSmallArray(bytes: Buffer): Iterable<BatchItem> {

@@ -142,9 +142,9 @@ describe('EventBatchService', () => {
   it('takes memory for the values of a small array, and for texts that are longer than they came', async () => {
     const grown: number[] = [];
     const memory = { grow: (bytes: number): void => void grown.push(bytes) };
-    const objects = Buffer.from(`[${event('m', { a: Array(1000).fill({}) })}]`);
+    const objects = Buffer.from(`[${event('m', { a: Array(20_000).fill({}) })}]`);
     await service.create({ type: 'application/json', bytes: objects, memory }, false);
-    expect(grown).toEqual([objects.length + (1000 + 999 + 3 + 4) * 64]);
+    expect(grown).toEqual([objects.length + (20_000 + 19_999 + 4 + 3) * 64]);
     grown.length = 0;
     // 16 digits and a comma each.
     const numbers = lines(10, `${event('m').slice(0, -1)},"details":{"a":[${Array(1000).fill('1e15').join(',')}]}}`);
