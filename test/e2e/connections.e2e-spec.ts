@@ -10,7 +10,7 @@ const MAX = 10;
 
 const UPLOAD = [
   'POST /api/events/import HTTP/1.1',
-  'Host: deck',
+  'Host: localhost',
   'Content-Type: application/x-ndjson',
   'Transfer-Encoding: chunked',
   'Expect: 100-continue',

@@ -39,7 +39,7 @@ export class RudeClients {
         answer = bytes.toString('latin1');
         socket.resetAndDestroy();
       });
-      socket.write(`GET ${target} HTTP/1.1\r\nHost: deck\r\n\r\n`);
+      socket.write(`GET ${target} HTTP/1.1\r\nHost: localhost\r\n\r\n`);
     });
   }
 
