@@ -1,4 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import pLimit from 'p-limit';
 import {
   CacheService,
   type AppError,
@@ -18,18 +19,6 @@ const event = (message: string, details?: object): string =>
 
 const lines = (count: number, line: string): Buffer => Buffer.from(`${line}\n`.repeat(count));
 
-/** Turns of batches, one after the other. */
-function oneAtATime(): { run: <T>(work: () => Promise<T>) => Promise<T> } {
-  let last: Promise<unknown> = Promise.resolve();
-  return {
-    run: (work) => {
-      const result = last.then(work, work);
-      last = result;
-      return result;
-    },
-  };
-}
-
 describe('EventBatchService', () => {
   /** The records of each statement, and whether it is part of a transaction. */
   let statements: { records: readonly string[]; isInTransaction: boolean }[];
@@ -40,6 +29,11 @@ describe('EventBatchService', () => {
   beforeEach(() => {
     statements = [];
     held = Promise.resolve();
+    service = serviceWith(1);
+  });
+
+  /** A service that stores so many batches at once. */
+  function serviceWith(atOnce: number): EventBatchService {
     let id = 0;
     const store: Pick<EventStore, 'insertMany'> = {
       insertMany: async (records, connection) => {
@@ -51,14 +45,14 @@ describe('EventBatchService', () => {
     const database = {
       transaction: <T>(work: (connection: Connection) => Promise<T>): Promise<T> => work({} as Connection),
     };
-    service = new EventBatchService(
+    return new EventBatchService(
       database as unknown as DatabaseService,
       store as EventStore,
       {} as IdempotencyService,
       new CacheService(undefined, '', {} as ConstructorParameters<typeof CacheService>[2]),
-      { batches: oneAtATime() } as unknown as EventQuotas,
+      { batches: { run: pLimit(atOnce) } } as unknown as EventQuotas,
     );
-  });
+  }
 
   afterEach(async () => {
     jest.restoreAllMocks();
@@ -139,12 +133,29 @@ describe('EventBatchService', () => {
     expect(parse.mock.calls).toEqual([[event('first')], [event('second')]]);
   });
 
+  it.each([
+    ['one after the other', 5 * MEBIBYTE, 'a+b+'],
+    ['in turns', 3 * MEBIBYTE, '(a+b+){2,}'],
+  ])('judges several in their turn %s, of %i bytes', async (_name, size, order) => {
+    let now = 0;
+    // Each look at the clock is a millisecond of work.
+    jest.spyOn(performance, 'now').mockImplementation(() => now++);
+    const parse = jest.spyOn(JSON, 'parse');
+    service = serviceWith(2);
+    const padding = ' '.repeat(Math.ceil(size / 100));
+    const batches = ['a', 'b'].map((name) => content(lines(100, event(name) + padding)));
+    await Promise.all(batches.map((batch) => service.create(batch, false)));
+    const judged = parse.mock.calls.map(([text]) => /"message":"(.)"/.exec(text)?.[1]).join('');
+    expect(judged).toMatch(new RegExp(`^${order}$`));
+    expect(judged).toHaveLength(200);
+  });
+
   it('takes memory for the values of a small array, and for texts that are longer than they came', async () => {
     const grown: number[] = [];
     const memory = { grow: (bytes: number): void => void grown.push(bytes) };
     const objects = Buffer.from(`[${event('m', { a: Array(20_000).fill({}) })}]`);
     await service.create({ type: 'application/json', bytes: objects, memory }, false);
-    expect(grown).toEqual([objects.length + (20_000 + 19_999 + 4 + 3) * 64]);
+    expect(grown).toEqual([objects.length + (19_999 + 4 + 3) * 64]);
     grown.length = 0;
     // 16 digits and a comma each.
     const numbers = lines(10, `${event('m').slice(0, -1)},"details":{"a":[${Array(1000).fill('1e15').join(',')}]}}`);

@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import pLimit from 'p-limit';
 import {
   CacheService,
   DatabaseService,
@@ -14,11 +15,19 @@ import { EventStore } from './event-store';
 import { IdempotencyService, type Answer } from './idempotency.service';
 import { JudgedBatch } from './judged-batch';
 
+/**
+ * Bytes of a batch that is judged by itself, one at a time: what comes of it takes as much again until it is done. A
+ * smaller one never waits for it.
+ */
+const LARGE_BYTES = 4 * 1024 * 1024;
+
 const NO_BYTES = Buffer.alloc(0);
 
 /** Stores many events of one request, on a connection of its own, in its turn. */
 @Injectable()
 export class EventBatchService {
+  private readonly judging = pLimit(1);
+
   constructor(
     private readonly database: DatabaseService,
     private readonly events: EventStore,
@@ -40,7 +49,8 @@ export class EventBatchService {
   }
 
   private async store(content: BufferedContent, atomic: boolean, key?: IdempotencyKey): Promise<Answer> {
-    const batch = await judge(content);
+    const isLarge = content.bytes.length > LARGE_BYTES;
+    const batch = await (isLarge ? this.judging(() => judge(content)) : judge(content));
     if (atomic) batch.refuseIfAny();
     return this.cache.changing(newEventKeys(batch.eventTypes), async (announce) => {
       const insert = async (connection?: Connection): Promise<string> => {
