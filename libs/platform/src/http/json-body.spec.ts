@@ -1,5 +1,5 @@
 import { AppError, type ErrorKind } from './app-error';
-import { escapePointer, parseJsonBody, shorten } from './json-body';
+import { costOfValues, escapePointer, parseJsonBody, shorten, VALUE_BYTES } from './json-body';
 
 const parse = (text: string): unknown => parseJsonBody(Buffer.from(text));
 
@@ -118,4 +118,16 @@ it('cuts a name too long to be meant, between characters', () => {
   expect(shorten('😀'.repeat(100))).toBe('😀'.repeat(100));
   expect(shorten('😀'.repeat(1_000_000))).toBe(`${'😀'.repeat(100)}…`);
   expect(escapePointer('y'.repeat(1_000_000))).toBe(`${'y'.repeat(100)}${encodeURIComponent('…')}`);
+});
+
+it.each([
+  ['', 0],
+  ['{}', 0],
+  ['[]', 0],
+  ['[{},[],{}]', 3],
+  ['{"a":1,"b":[2,[3]]}', 5],
+  // Those in texts too.
+  ['"a,b[c"', 2],
+])('counts the values in %s, but for the outermost one: %i', (text, values) => {
+  expect(costOfValues(Buffer.from(text))).toBe(values * VALUE_BYTES);
 });
