@@ -79,6 +79,23 @@ describe('ConnectionQuotas', () => {
     expect(works.begun.slice(before.length)).toEqual(['few 0', 'few 1', 'many 5', 'few 2', 'many 6']);
   });
 
+  it.each([1, 2, 3, 4, 5, 6])('of %i connections gives each of four kinds its turns', async (max) => {
+    const quotas = new ConnectionQuotas(max);
+    const turns = new Map<string, number>();
+    const running: string[] = [];
+    for (const kind of ['a', 'b', 'c', 'd']) {
+      const quota = quotas.create(LIMITS);
+      for (let count = 0; count < 100; count++) void works.run(quota, `${kind} ${count}`, { isPatient: true });
+    }
+    for (let ended = 0; ended < 40; ended++) {
+      running.push(...works.begun.splice(0));
+      const [first = ''] = running.splice(0, 1);
+      turns.set(first.slice(0, 1), (turns.get(first.slice(0, 1)) ?? 0) + 1);
+      await works.end(first);
+    }
+    for (const kind of ['a', 'b', 'c', 'd']) expect(turns.get(kind)).toBeGreaterThanOrEqual(8);
+  });
+
   it('hands on what the work returns and throws, and gives the place back either way', async () => {
     const quota = new ConnectionQuotas(1).create(LIMITS);
     const first = works.run(quota, 'first');

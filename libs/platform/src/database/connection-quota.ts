@@ -28,11 +28,13 @@ interface Waiting {
 /**
  * Divides the connections of a pool among kinds of work: each takes half of them at most, and all together leave two
  * (one, of a pool of less than six; none, of a pool of one) to everything that has no quota. Work that finds no room
- * waits. A connection that is free again goes to the kind that has the fewest, and of a kind to what has waited longest:
- * so a kind of which much is waiting does not keep the others from their turns.
+ * waits. A connection that is free again goes to the kind that has the fewest (of several, to the one whose last turn was
+ * the longest ago), and of a kind to what has waited longest: so a kind of which much is waiting does not keep the others
+ * from their turns.
  */
 export class ConnectionQuotas {
-  private readonly quotas: ConnectionQuota[] = [];
+  /** The one that had a turn last is the last one. */
+  private quotas: ConnectionQuota[] = [];
   private readonly half: number;
   private readonly together: number;
 
@@ -44,8 +46,9 @@ export class ConnectionQuotas {
 
   /** A quota for one more kind of work. */
   create(limits: QuotaLimits): ConnectionQuota {
-    const quota = new ConnectionQuota(limits, this.half, {
+    const quota: ConnectionQuota = new ConnectionQuota(limits, this.half, {
       hasRoom: () => this.hasRoom(),
+      isTaken: () => (this.quotas = [...this.quotas.filter((other) => other !== quota), quota]),
       isFree: () => this.startWaiting(),
     });
     this.quotas.push(quota);
@@ -66,6 +69,8 @@ export class ConnectionQuotas {
 /** The room that all quotas share. */
 interface SharedRoom {
   hasRoom(): boolean;
+  /** Called when work begins. */
+  isTaken(): void;
   /** Called when work has ended. */
   isFree(): void;
 }
@@ -138,6 +143,7 @@ export class ConnectionQuota {
 
   private async start<T>(work: () => Promise<T>, key: unknown): Promise<T> {
     this.count++;
+    this.room.isTaken();
     if (key !== undefined) this.runningKeys.add(key);
     try {
       return await work();
