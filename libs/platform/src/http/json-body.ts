@@ -85,11 +85,14 @@ export function parseJson(text: string, name = WHOLE_BODY): unknown {
   }
 }
 
-/** What any number has that is too small for a double: such an exponent, or so many zeros. */
-const MAY_UNDERFLOW = /\d[eE]-\d|0{99}/;
+/** What any number has that is too small for a double: such an exponent, or so many zeros behind its point. */
+const MAY_UNDERFLOW = /\d[eE]-\d|\.0{99}/;
 
-/** The texts and the numbers of JSON, and what is nearly a number. */
-const TOKENS = /"[^"\\]*(?:\\[^][^"\\]*)*"|-?\d[\d.eE+-]*/g;
+/**
+ * The texts and the numbers of JSON, and what is nearly one: a text without an end is taken whole, or each of its quotes
+ * would be tried in turn, in quadratic time.
+ */
+const TOKENS = /"[^"\\]*(?:\\[^][^"\\]*)*"?|-?\d[\d.eE+-]*/g;
 
 /** A number of JSON (RFC 8259, section 6) that is not zero as it is written. */
 const NOT_ZERO = /^-?(?=[0.]*[1-9])(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
