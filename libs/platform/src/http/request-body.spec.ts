@@ -206,6 +206,35 @@ describe('request bodies by the rules of their route', () => {
   });
 });
 
+it('parses large bodies that come together in turns of the event loop, and small ones at once', async () => {
+  const server = fastify();
+  readBodies(server);
+  let turn = 0;
+  const turns: number[] = [];
+  server.post('/json', () => ({ place: turns.push(turn) }));
+  await server.ready();
+  let now = 0;
+  // Each look at the clock is ten milliseconds of work.
+  jest.spyOn(performance, 'now').mockImplementation(() => (now += 10));
+  const turnsOf = async (length: number): Promise<number> => {
+    turns.length = 0;
+    const body = JSON.stringify('x'.repeat(length));
+    const headers = { 'content-type': 'application/json' };
+    const all = Array.from({ length: 10 }, () => server.inject({ method: 'POST', url: '/json', headers, body }));
+    let isOver = false;
+    const over = Promise.all(all).finally(() => (isOver = true));
+    for (; !isOver; turn++) await new Promise((resolve) => setImmediate(resolve));
+    await over;
+    expect(turns).toHaveLength(10);
+    return new Set(turns).size;
+  };
+  expect(await turnsOf(16 * 1024)).toBe(10);
+  const small = await turnsOf(1024);
+  jest.restoreAllMocks();
+  await server.close();
+  expect(small).toBe(1);
+});
+
 describe('the time that a body may take', () => {
   const TIMEOUT_MS = 1000;
   let server: FastifyInstance;

@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
 import { RouteConfig } from '@nestjs/platform-fastify';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { giveTurn } from '../background/turns';
 import { AppError } from './app-error';
 import { readStream } from './body-stream';
 import { MAX_BODY_BYTES } from './http-adapter';
@@ -47,6 +48,9 @@ declare module 'fastify' {
   }
 }
 
+/** Bytes of a JSON body that takes no time worth a turn of its own. */
+const QUICK_BYTES = 16 * 1024;
+
 /** What holds for a route without a decorator of its own: JSON, handed over as the value that it stands for. */
 const JSON_BODY: BodyRules = { as: 'json', types: ['application/json'], limit: MAX_BODY_BYTES };
 
@@ -90,6 +94,9 @@ export function readBodies(server: FastifyInstance): void {
     if (rules.as === 'bytes') return { type, bytes, memory: request.bodyMemory };
     // A client that always sends the JSON type may delete without a body.
     if (bytes.length === 0 && request.method === 'DELETE') return undefined;
+    // The last bytes of many may have come in one turn of the event loop.
+    const turn = bytes.length > QUICK_BYTES ? giveTurn() : undefined;
+    if (turn) await turn;
     request.bodyMemory?.grow(bytes.length + costOfValues(bytes));
     return parseJsonBody(bytes);
   });
