@@ -241,6 +241,27 @@ describe('CacheService', () => {
     await expectKept(other, true);
   });
 
+  it('marks and releases many keys without holding Redis up for long', async () => {
+    const cache = await cacheOf('redis');
+    const redis = new Redis(testEnvironment().redisUrl);
+    const monitor = await redis.monitor();
+    const counts: number[] = [];
+    monitor.on('monitor', (_time: string, [name, , count, key]: string[]) => {
+      if (name?.startsWith('eval') && key?.startsWith(prefix)) counts.push(Number(count));
+    });
+    const keys = Array.from({ length: 2000 }, (_, index) => `key ${index}`);
+    await cache.changing(keys, async (announce) => {
+      await announce();
+      expect(await redis.keys(`${prefix}lease:*`)).toHaveLength(keys.length);
+    });
+    expect(await redis.keys(`${prefix}*`)).toEqual([]);
+    const count = (): number => counts.reduce((sum, each) => sum + each, 0);
+    await until(() => count() === 3 * keys.length, 'all leases were marked, and released with their values');
+    expect(Math.max(...counts)).toBeLessThanOrEqual(1000);
+    monitor.disconnect();
+    await redis.quit();
+  });
+
   it('takes no lease in the place of a mark that it has not seen', async () => {
     const redis = new Redis(testEnvironment().redisUrl);
     const store = new RedisStore(redis, `${prefix}lease:`, 15_000, { changed: jest.fn(), foreign: jest.fn() });

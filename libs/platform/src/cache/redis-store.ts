@@ -8,6 +8,12 @@ import { isMark, type LeaseKey, type Leases } from './leases';
 /** Milliseconds that a command may take. */
 const TIME_LIMIT_MS = 200;
 
+/**
+ * Leases that one script may mark or release. Redis serves nobody else meanwhile: the 10,000 types that a batch may have
+ * would take longer than a command may.
+ */
+const MAX_KEYS = 500;
+
 const TIMED_OUT = 'Command timed out';
 
 /** Milliseconds between two attempts to use Redis again. */
@@ -110,17 +116,23 @@ export class RedisStore implements KeyvStoreAdapter, Leases {
     }
   }
 
-  announce(leases: readonly string[], id: string): Promise<void> {
-    return this.makeVoid(leases, () => this.leases.markLeases(leases.length, ...leases, id, String(this.markMs)));
+  async announce(leases: readonly string[], id: string): Promise<void> {
+    for (let start = 0; start < leases.length; start += MAX_KEYS) {
+      const some = leases.slice(start, start + MAX_KEYS);
+      await this.makeVoid(some, () => this.leases.markLeases(some.length, ...some, id, String(this.markMs)));
+    }
   }
 
   doubt(leases: readonly string[], id: string): Promise<void> {
     return this.announce(leases, id);
   }
 
-  release(leases: readonly string[], values: readonly string[], id: string): Promise<void> {
-    const keys = [...leases, ...values];
-    return this.makeVoid(keys, () => this.leases.releaseLeases(keys.length, ...keys, id, String(leases.length)));
+  async release(leases: readonly string[], values: readonly string[], id: string): Promise<void> {
+    for (let start = 0; start < Math.max(leases.length, values.length); start += MAX_KEYS) {
+      const some = leases.slice(start, start + MAX_KEYS);
+      const keys = [...some, ...values.slice(start, start + MAX_KEYS)];
+      await this.makeVoid(keys, () => this.leases.releaseLeases(keys.length, ...keys, id, String(some.length)));
+    }
   }
 
   /** @throws always: it would be FLUSHDB, which removes what others keep in the same Redis */
