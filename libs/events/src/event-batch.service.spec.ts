@@ -157,12 +157,17 @@ describe('EventBatchService', () => {
     await service.create({ type: 'application/json', bytes: objects, memory }, false);
     expect(grown).toEqual([objects.length + (19_999 + 4 + 3) * 64]);
     grown.length = 0;
-    // 16 digits and a comma each.
-    const numbers = lines(10, `${event('m').slice(0, -1)},"details":{"a":[${Array(1000).fill('1e15').join(',')}]}}`);
+    // 16 digits and a comma each, in ten statements.
+    const numbers = lines(100, `${event('m').slice(0, -1)},"details":{"a":[${Array(6000).fill('1e15').join(',')}]}}`);
     await service.create(content(numbers, memory), false);
     expect(grown[0]).toBe(numbers.length);
-    expect(grown.at(-1)).toBeGreaterThan(10 * 1000 * 17);
-    expect(statements[1]!.records.join('').length).toBe(grown.at(-1));
+    const [last, ...packed] = statements
+      .slice(1)
+      .map(({ records }) => records.join('\n').length)
+      .reverse();
+    expect(last).toBeLessThanOrEqual(MEBIBYTE);
+    expect(grown.at(-1)).toBe(packed.reduce((sum, length) => sum + length));
+    expect(grown.at(-1)).toBeGreaterThan(2 * numbers.length);
   });
 
   it('is refused while it is read, where there is no memory for it', async () => {

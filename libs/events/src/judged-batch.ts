@@ -29,11 +29,12 @@ class Chunk {
     this.count++;
   }
 
-  /** Keeps the records as bytes: beside the heap, and a character that needs one has one. */
-  pack(): void {
+  /** Keeps the records as bytes: beside the heap, and a character that needs one has one. Returns how many. */
+  pack(): number {
     // JSON text has no line breaks of its own.
     this.bytes = Buffer.from(this.records.join('\n'));
     this.records = [];
+    return this.bytes.length;
   }
 
   /** The records, as `toRecord` writes them. */
@@ -45,7 +46,7 @@ class Chunk {
 /** A batch of which each event was judged: what is to be stored, as text, and what was refused, as it is answered. */
 export class JudgedBatch {
   readonly eventTypes = new Set<string>();
-  /** Bytes of all records, in UTF-8. */
+  /** Bytes of all records but those of the last statement. */
   bytes = 0;
   /** All records. */
   readonly chunks: Chunk[] = [];
@@ -68,7 +69,6 @@ export class JudgedBatch {
     this.chunkFor(record).add(record);
     this.places.push(index);
     this.eventTypes.add(item.event_type);
-    this.bytes += Buffer.byteLength(record);
   }
 
   /** Notes what became of the records of a chunk. */
@@ -100,7 +100,7 @@ export class JudgedBatch {
   private chunkFor(record: string): Chunk {
     const last = this.chunks.at(-1);
     if (last?.hasRoomFor(record)) return last;
-    last?.pack();
+    if (last) this.bytes += last.pack();
     const next = new Chunk(this.places.length);
     this.chunks.push(next);
     return next;
