@@ -15,9 +15,10 @@ import { EventQuotas } from './event-quotas';
 import { EventStore, toRecord } from './event-store';
 import type { CreateEventDto } from './events.dto';
 import { toRejected } from './rejected-event';
+import { MAX_STATEMENT } from './write-queue';
 
 /** Events of one transaction, and their characters: whichever is reached first. */
-const BATCH = { events: 500, characters: 4 * 1024 * 1024 };
+const BATCH = { events: 500, characters: MAX_STATEMENT.characters };
 
 /** Where an event stands in its file. */
 interface Place {
