@@ -14,7 +14,9 @@ import { hopelessFile, interrupted, isHopeless } from './event-import-refusal';
 import { EventQuotas } from './event-quotas';
 import { EventStore, toRecord } from './event-store';
 import type { CreateEventDto } from './events.dto';
+import type { Outcome } from './judged-batch';
 import { toRejected } from './rejected-event';
+import { UnstoredEvents } from './unstored-events';
 import { MAX_STATEMENT } from './write-queue';
 
 /** Events of one transaction, and their characters: whichever is reached first. */
@@ -46,6 +48,8 @@ interface Progress {
 /** Stores the events of a file as it arrives. */
 @Injectable()
 export class EventImportService {
+  private readonly unstored = new UnstoredEvents();
+
   constructor(
     private readonly database: DatabaseService,
     private readonly store: EventStore,
@@ -74,39 +78,63 @@ export class EventImportService {
 
   private async storeAll(content: StreamedContent, progress: Progress): Promise<void> {
     try {
-      for await (const items of readItems(content)) await this.takeAll(items, progress);
+      for await (const items of readItems(content)) {
+        if (this.unstored.isFull) await this.waitForRoom(progress);
+        await this.takeAll(items, progress);
+      }
     } finally {
       // Also those in front of where the file is broken.
       await this.storeBatch(progress);
     }
   }
 
+  // Whoever waits holds nothing: others wait for the same.
+  private async waitForRoom(progress: Progress): Promise<void> {
+    await this.storeBatch(progress);
+    await this.unstored.room();
+  }
+
   private async takeAll(items: Iterable<ImportedItem>, progress: Progress): Promise<void> {
-    for (const item of items) {
-      take(item, progress);
-      if (isFull(progress.batch)) await this.storeBatch(progress);
+    const iterator = items[Symbol.iterator]();
+    while (this.takeNext(iterator, progress)) {
+      if (isFull(progress.batch) || this.unstored.isFull) await this.storeBatch(progress);
       const turn = giveTurn();
       if (turn) await turn;
     }
   }
 
+  // By itself, so that nothing keeps the values of the event while its text waits to be stored.
+  private takeNext(items: Iterator<ImportedItem>, progress: Progress): boolean {
+    const next = items.next();
+    if (next.done) return false;
+    const { batch } = progress;
+    const before = batch.characters;
+    take(next.value, progress);
+    this.unstored.add(batch.characters - before);
+    return true;
+  }
+
   private async storeBatch(progress: Progress): Promise<void> {
     const { batch, result } = progress;
-    const { records, places, types } = batch;
+    const { records, characters, places, types } = batch;
     if (records.length === 0) return;
     progress.batch = emptyBatch();
-    const outcomes = await this.cache.changing(newEventKeys(types), (announce) => {
-      const store = async (connection: Connection): Promise<({ id: number } | AppError)[]> => {
+    const outcomes = await this.unstored.store(characters, () => this.insert(records, types));
+    outcomes.forEach((outcome, index) => {
+      if (outcome instanceof AppError) reject(result, places[index]!, outcome);
+      else result.imported++;
+    });
+  }
+
+  private insert(records: string[], types: Set<string>): Promise<Outcome[]> {
+    return this.cache.changing(newEventKeys(types), (announce) => {
+      const store = async (connection: Connection): Promise<Outcome[]> => {
         const stored = await this.store.insertMany(records, connection);
         await announce();
         return stored;
       };
       // A refusal would break the file off.
       return this.quotas.batches.run(() => this.database.transaction(store), { isPatient: true });
-    });
-    outcomes.forEach((outcome, index) => {
-      if (outcome instanceof AppError) reject(result, places[index]!, outcome);
-      else result.imported++;
     });
   }
 }
