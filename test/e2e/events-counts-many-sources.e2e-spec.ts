@@ -161,3 +161,33 @@ describe('the most frequent values, while changes of their counts are not folded
     });
   });
 });
+
+describe('the counts of more changes than one statement can fold in', () => {
+  /** Stands for a machine on which more of them take longer than a statement may. */
+  const AT_MOST = 300;
+
+  it('are folded in by several', async () => {
+    const api = await startEmptyApp({ CACHE: 'off' });
+    try {
+      await api.sql(`
+        CREATE FUNCTION time_out() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+          IF (SELECT count(*) FROM gone) > ${AT_MOST} THEN
+            RAISE 'canceling statement due to statement timeout' USING ERRCODE = 'query_canceled';
+          END IF;
+          RETURN NULL;
+        END $$`);
+      await api.sql(`
+        CREATE TRIGGER time_out AFTER DELETE ON event_count_deltas
+        REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION time_out()`);
+      await api.sql(
+        `INSERT INTO system_events (event_type, severity, message, source)
+         SELECT 'x', 'info', 'x', 'source-' || i FROM generate_series(1, 2000) AS i`,
+      );
+      await areFolded(api);
+      expect(await api.sql(WRONG_COUNTS)).toEqual([]);
+    } finally {
+      await api.close();
+    }
+  });
+});

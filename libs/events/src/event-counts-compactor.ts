@@ -7,9 +7,10 @@ const PAUSE_MS = { first: 1000, longest: 5000 };
 
 /**
  * Deltas folded in one statement: a tenth of a second where they are alike, a second or two where each has a source of
- * its own; what is left comes next.
+ * its own; what is left comes next. Where that is longer than a statement may take, a quarter is tried, down to the
+ * fewest.
  */
-const CHUNK = 20_000;
+const CHUNK = { most: 20_000, fewest: 100 };
 
 /** Rows removed from the table of deltas before it is vacuumed. */
 const VACUUM_AFTER = 50_000;
@@ -21,7 +22,7 @@ const KEY = 'event_type, severity, source';
 
 const FOLD = `
   WITH folded AS (
-    DELETE FROM event_count_deltas WHERE ctid = ANY (ARRAY(SELECT ctid FROM event_count_deltas LIMIT ${CHUNK}))
+    DELETE FROM event_count_deltas WHERE ctid = ANY (ARRAY(SELECT ctid FROM event_count_deltas LIMIT $1))
     RETURNING *
   ), keys AS (
     SELECT ${KEY}, sum(events) AS events FROM folded GROUP BY ${KEY} HAVING sum(events) <> 0
@@ -68,6 +69,8 @@ export class EventCountsCompactor implements OnApplicationBootstrap, OnApplicati
     this.compact(signal),
   );
   private pauseMs = PAUSE_MS.first;
+  /** Deltas folded in one statement now. */
+  private chunk = CHUNK.most;
   /** Deltas removed since their table was vacuumed. */
   private removed = 0;
 
@@ -82,11 +85,11 @@ export class EventCountsCompactor implements OnApplicationBootstrap, OnApplicati
   }
 
   private async compact(signal: AbortSignal): Promise<number> {
-    let folded = CHUNK;
     let total = 0;
-    while (folded === CHUNK && !signal.aborted) {
-      folded = await this.database.transaction(foldChunk);
-      total += folded;
+    for (let isMore = true; isMore && !signal.aborted;) {
+      const some = await this.foldSome(this.chunk);
+      total += some.folded;
+      isMore = some.isMore;
     }
     this.removed += total;
     if (this.removed >= VACUUM_AFTER) {
@@ -100,16 +103,29 @@ export class EventCountsCompactor implements OnApplicationBootstrap, OnApplicati
     this.pauseMs = total > 0 ? PAUSE_MS.first : Math.min(this.pauseMs * 2, PAUSE_MS.longest);
     return this.pauseMs;
   }
+
+  private async foldSome(chunk: number): Promise<{ folded: number; isMore: boolean }> {
+    try {
+      const folded = await this.database.transaction((connection) => foldChunk(connection, chunk));
+      this.chunk = Math.min(chunk * 2, CHUNK.most);
+      return { folded, isMore: folded === chunk };
+    } catch (error) {
+      if (chunk === CHUNK.fewest) throw error;
+      this.chunk = Math.max(chunk >> 2, CHUNK.fewest);
+      return this.foldSome(this.chunk);
+    }
+  }
 }
 
-async function foldChunk(connection: PoolClient): Promise<number> {
+/** Folds at most so many deltas. @returns how many it were */
+async function foldChunk(connection: PoolClient, chunk: number): Promise<number> {
   const {
     rows: [lock],
   } = await connection.query<{ taken: boolean }>('SELECT pg_try_advisory_xact_lock($1) AS taken', [COMPACTION_LOCK]);
   if (!lock?.taken) return 0;
   const {
     rows: [result],
-  } = await connection.query<Folded>(FOLD);
+  } = await connection.query<Folded>(FOLD, [chunk]);
   if (result?.emptyTotals) await removeEmpty(connection, 'event_totals', result.emptyTotals);
   if (result?.emptyValueTotals) await removeEmpty(connection, 'event_value_totals', result.emptyValueTotals);
   if (result?.firstEmptyMinute) {
