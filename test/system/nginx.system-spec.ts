@@ -27,7 +27,7 @@ function fileOf(source: string): Buffer {
 
 /** A batch of one event, filled up with spaces. */
 function batchOf(bytes: number, source: string): Buffer {
-  return Buffer.from(`[${JSON.stringify({ ...EVENT, source })}`.padEnd(bytes - 1, ' ') + ']');
+  return Buffer.from(`[${JSON.stringify({ ...EVENT, source })}]`.padStart(bytes, ' '));
 }
 
 describe('nginx with docker/nginx/locations.conf', () => {
