@@ -9,7 +9,7 @@ const MAX_WAITING_BATCHES = 32;
 export const MAX_WAITING_SCANS = 100;
 
 /** Pages and changes that may wait: some milliseconds each, and by default no more requests can be open. */
-export const MAX_WAITING_OTHERS = 1000;
+const MAX_WAITING_OTHERS = 1000;
 
 /** Milliseconds that a read or a change may wait for its turn. */
 export const MAX_TURN_WAIT_MS = 2000;
